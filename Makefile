@@ -1,0 +1,97 @@
+# Everything works in .venv, made from PYTHON (3.11 or newer) and requirements-dev.lock.
+#
+#   make demo    ROWS=50000 ARGS="--inject-mismatch"
+#   make test    ARGS="-k lineage"      real servers are fetched where npm and Java are present
+#   make check   what CI runs: format, lint, types, imports
+#   make fix     what a tool can repair
+#   make bench   QUICK=1 BENCH=name
+#   make soak    tests that run for minutes
+#   make lock    UPGRADE=1              write requirements-dev.lock again
+
+PYTHON ?= python3
+ROWS ?=
+ARGS ?=
+QUICK ?=
+BENCH ?=
+UPGRADE ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCK := requirements-dev.lock
+
+# Folders are written by different hands; a tool that gets a missing one stops.
+CODE := $(wildcard cdc snapshotter restorer snowmelt tests benchmarks)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check fix bench soak lock servers clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' $(firstword $(MAKEFILE_LIST))
+
+install: $(STAMP)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Snowmelt needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) has no venv. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# uv from the lock file, checked by hash: it installs the rest in a sixth of pip's time
+# (10 s against 61 s with empty caches).
+$(BIN)/uv: | $(BIN)/python
+	@awk '/^[a-z]/{on=/^uv==/} on && !/^ *#/' $(LOCK) > $(VENV)/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --require-hashes -r $(VENV)/uv.txt
+
+# uv does not read pip's configuration; behind a mirror known only to pip, pip does the work.
+$(STAMP): $(LOCK) pyproject.toml | $(BIN)/python
+	@$(MAKE) --no-print-directory $(BIN)/uv || echo "no uv: going on with pip" >&2
+	@echo "installing $(LOCK) into $(VENV)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r $(LOCK) \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCK)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index \
+	  --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/snowmelt demo $(if $(ROWS),--rows $(ROWS)) $(ARGS)
+
+servers:
+	@bash scripts/test-servers.sh
+
+test: $(STAMP) servers
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports
+
+fix: $(STAMP)
+	-$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+bench: $(STAMP)
+	@for file in $(if $(BENCH),benchmarks/$(BENCH).py,$(wildcard benchmarks/[a-z]*.py)); do \
+	  name=$$(basename $$file .py); echo "== $$name"; \
+	  $(BIN)/python -m benchmarks.$$name $(if $(QUICK),--quick) $(ARGS) || exit 1; \
+	done
+
+soak: $(STAMP) servers
+	$(BIN)/python -m pytest --soak $(ARGS)
+
+lock: $(BIN)/uv
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra demo --group dev \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet \
+	  $(if $(UPGRADE),--upgrade) --output-file $(LOCK)
+	@! grep -n '://' $(LOCK) || { echo "an address got into $(LOCK)" >&2; exit 1; }
+
+# .cache stays: it holds the fetched test server.
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .coverage* htmlcov
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
