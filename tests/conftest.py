@@ -1,0 +1,48 @@
+"""What every test gets: an environment without the cloud, fixtures of real servers, a tally."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+from tests.servers.fixtures import (
+    dynamodb_local,
+    dynamodb_local_faketime,
+    moto_server,
+    seaweedfs,
+)
+from tests.servers.process import FOREIGN_VARIABLES
+from tests.servers.tally import ServerTally
+
+__all__ = ["dynamodb_local", "dynamodb_local_faketime", "moto_server", "seaweedfs"]
+
+# A CA bundle, proxy, endpoint or profile meant for the real cloud breaks clients on loopback.
+for _name in FOREIGN_VARIABLES:
+    os.environ.pop(_name, None)
+# Tests give credentials by hand; nothing may look for an instance's.
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+os.environ["AWS_CONFIG_FILE"] = os.devnull
+os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+
+# A busy machine is slow, not wrong: hypothesis' own time limit fails tests that are right.
+settings.register_profile("house", deadline=None)
+settings.register_profile("ci", parent=settings.get_profile("house"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "house")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="run the tests marked soak, only those")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(ServerTally(config), "server-tally")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Soak tests run on request only; as a deselection, so that they are not counted as skips."""
+    wants_soak = bool(config.getoption("--soak"))
+    kept = [item for item in items if bool(item.get_closest_marker("soak")) is wants_soak]
+    dropped = [item for item in items if item not in set(kept)]
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = kept

@@ -1,0 +1,136 @@
+"""DynamoDB Local: real streams with a parent chain, trims and iterator expiry.
+
+The jar comes from scripts/test-servers.sh, or from SNOWMELT_DYNAMODB_LOCAL_DIR, a folder with
+DynamoDBLocal.jar and DynamoDBLocal_lib/.
+"""
+
+import glob
+import itertools
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.servers.availability import missing
+from tests.servers.clients import client
+from tests.servers.process import ManagedProcess, free_ports, http_status
+
+START_SECONDS = 30  # up to 15 s seen on a busy machine
+_HOME = Path(__file__).parents[2] / ".cache" / "dynamodb-local"
+_FAKETIME = (
+    "/usr/lib/*/faketime/libfaketimeMT.so.1",
+    "/usr/lib/faketime/libfaketimeMT.so.1",
+    "/usr/lib64/faketime/libfaketimeMT.so.1",
+)
+_table_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class DynamoDBLocal:
+    """Address and credentials; every table name from `table` is new."""
+
+    endpoint_url: str
+    access_key: str = "snowmelt"  # letters and digits only, it refuses anything else
+    secret_key: str = "secret"
+    region: str = "us-east-1"
+    process: ManagedProcess | None = field(default=None, repr=False, compare=False)
+
+    def client(self, service: str, **config: Any) -> Any:
+        return client(
+            service,
+            endpoint_url=self.endpoint_url,
+            access_key=self.access_key,
+            secret_key=self.secret_key,
+            region=self.region,
+            **config,
+        )
+
+    def dynamodb(self, **config: Any) -> Any:
+        return self.client("dynamodb", **config)
+
+    def streams(self, **config: Any) -> Any:
+        return self.client("dynamodbstreams", **config)
+
+    def table(
+        self,
+        name: str = "test",
+        *,
+        keys: Sequence[tuple[str, str]] = (("id", "S"),),
+        view: str | None = "NEW_AND_OLD_IMAGES",
+    ) -> "Table":
+        """Make a table; `keys` are (name, type) of partition and sort key, no `view` no stream."""
+        unique = f"{name}-{next(_table_numbers)}"
+        stream = {"StreamEnabled": True, "StreamViewType": view}
+        description = self.dynamodb().create_table(
+            TableName=unique,
+            KeySchema=[
+                {"AttributeName": key, "KeyType": kind}
+                for (key, _), kind in zip(keys, ("HASH", "RANGE"), strict=False)
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": key, "AttributeType": kind} for key, kind in keys
+            ],
+            BillingMode="PAY_PER_REQUEST",
+            **({"StreamSpecification": stream} if view else {}),
+        )["TableDescription"]
+        return Table(unique, description.get("LatestStreamArn"), description.get("TableId"))
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    stream_arn: str | None
+    table_id: str | None
+
+
+def _jar_home() -> Path:
+    named = os.environ.get("SNOWMELT_DYNAMODB_LOCAL_DIR")
+    home = Path(named) if named else _HOME
+    if not (home / "DynamoDBLocal.jar").exists():
+        missing("DynamoDB Local is missing: run scripts/test-servers.sh (make test does)")
+    return home
+
+
+def find_libfaketime() -> str:
+    patterns = (glob.glob(pattern) for pattern in _FAKETIME)  # noqa: PTH207 - absolute patterns
+    found = sorted(itertools.chain.from_iterable(patterns))
+    if not found:
+        missing("libfaketime is missing (Debian: apt-get install faketime)")
+    return found[0]
+
+
+def start_dynamodb_local(home: Path, *, faketime: str | None = None) -> DynamoDBLocal:
+    """Start an empty server; `faketime` is libfaketime's FAKETIME, such as "+0 x1800"."""
+    java = shutil.which("java")
+    if java is None:
+        missing("Java is missing (Debian: apt-get install openjdk-17-jre-headless)")
+    jar_home = _jar_home()
+    settings: dict[str, str] = {}
+    if faketime is not None:
+        settings = {
+            "LD_PRELOAD": find_libfaketime(),
+            "FAKETIME": faketime,
+        }
+    (port,) = free_ports(1)
+    process = ManagedProcess(
+        "dynamodb-local",
+        [
+            java,
+            "-Xmx512m",
+            f"-Djava.library.path={jar_home / 'DynamoDBLocal_lib'}",
+            "-jar",
+            str(jar_home / "DynamoDBLocal.jar"),
+            "-inMemory",
+            "-disableTelemetry",
+            "-port",
+            str(port),
+        ],
+        home=home,
+        environment=settings,
+    )
+    endpoint_url = f"http://127.0.0.1:{port}"
+    # An unsigned GET is refused with 400: the answer is what counts.
+    process.wait_until(lambda: http_status(endpoint_url + "/") is not None, seconds=START_SECONDS)
+    return DynamoDBLocal(endpoint_url=endpoint_url, process=process)

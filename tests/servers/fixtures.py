@@ -1,0 +1,59 @@
+"""The fixtures. Servers start when the first test asks, and end with the session."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.servers.dynamodb_local import DynamoDBLocal, start_dynamodb_local
+from tests.servers.moto import MotoServer, start_moto
+from tests.servers.seaweedfs import SeaweedFS, start_seaweedfs
+
+__all__ = ["dynamodb_local", "dynamodb_local_faketime", "moto_server", "seaweedfs"]
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """One SeaweedFS for the session; take a bucket of your own: `seaweedfs.bucket()`."""
+    server = start_seaweedfs(tmp_path_factory.mktemp("seaweedfs"))
+    yield server
+    if server.process:
+        server.process.stop()
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DynamoDBLocal]:
+    """One DynamoDB Local for the session; take a table of your own: `dynamodb_local.table()`."""
+    server = start_dynamodb_local(tmp_path_factory.mktemp("dynamodb-local"))
+    yield server
+    if server.process:
+        server.process.stop()
+
+
+@pytest.fixture
+def dynamodb_local_faketime(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], DynamoDBLocal]]:
+    """Start servers whose clock runs otherwise: `dynamodb_local_faketime("+0 x1800")`.
+
+    At x1800 shards roll over each 8 s, iterators expire in 0.5 s, records are trimmed after 48 s.
+    Each call starts a server of its own; they end with the test.
+    """
+    started: list[DynamoDBLocal] = []
+
+    def start(faketime: str = "+0 x1800") -> DynamoDBLocal:
+        home = tmp_path_factory.mktemp("dynamodb-faketime")
+        started.append(start_dynamodb_local(home, faketime=faketime))
+        return started[-1]
+
+    yield start
+    for server in started:
+        if server.process:
+            server.process.stop()
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[MotoServer]:
+    """One moto server for the session, shared: use names of your own."""
+    server, address = start_moto()
+    yield address
+    server.stop()
