@@ -16,9 +16,11 @@ from tests.servers.tally import ServerTally
 
 __all__ = ["dynamodb_local", "dynamodb_local_faketime", "moto_server", "seaweedfs"]
 
-# A CA bundle, proxy, endpoint or profile meant for the real cloud breaks clients on loopback.
+# A CA bundle, endpoint or profile meant for the real cloud breaks clients on loopback.
 for _name in FOREIGN_VARIABLES:
     os.environ.pop(_name, None)
+# Behind a proxy, loopback is still reached directly; the tests marked network need the proxy.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 # Tests give credentials by hand; nothing may look for an instance's.
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 os.environ["AWS_CONFIG_FILE"] = os.devnull

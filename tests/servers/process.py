@@ -22,11 +22,7 @@ FOREIGN_VARIABLES = (
     "AWS_ENDPOINT_URL",
     "AWS_PROFILE",
     "AWS_SESSION_TOKEN",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
     "TF_CLI_CONFIG_FILE",
-    "http_proxy",
-    "https_proxy",
 )
 
 
