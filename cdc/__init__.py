@@ -1,0 +1,1 @@
+"""Capture: a DynamoDB table and its stream become rows and a checkpoint in one local file."""

@@ -1,0 +1,150 @@
+"""The contract of a local database file that holds one dataset: rows and checkpoint together.
+
+Atomicity: `apply` and `append_scan` commit rows, new columns, quarantined records and checkpoint in
+one transaction, or nothing. Idempotence: none is needed, because a checkpoint names what was covered;
+after an error at commit the outcome is unknown, so reopen and read `checkpoint()`.
+Threads: one thread writes; `query`, `read`, `items`, `freeze` and `row_count` may run beside it.
+Errors: FileUnusable, FileBusy, NoSpace, FormatUnknown of `cdc.errors`; `QueryRefused` for SQL.
+
+Until the scan has ended (`checkpoint.scan.ended_at`), the scan appends unchecked and the stream wins
+in the view, its deletes included; afterwards `maintain` may fold.
+Everyone reads through the view that is named like the dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from cdc.batch import Batch
+from cdc.checkpoint import Checkpoint
+from cdc.columns import Columns
+from cdc.keys import Item, KeySchema
+
+Engine = Literal["duckdb", "sqlite"]
+
+
+class QueryRefused(Exception):  # noqa: N818 - a refusal, not a failure of ours
+    """A statement that is not a single bounded read. `status` is the HTTP status that fits."""
+
+    def __init__(self, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLimits:
+    """Bounds of one query: rows and bytes of the result, seconds of run time."""
+
+    rows: int = 10_000
+    result_bytes: int = 16 * 1024 * 1024
+    seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """Column names and rows of plain JSON-ready values. `truncated`: the row limit cut it."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Any, ...]]
+    truncated: bool
+
+
+class FrozenPart(Protocol):
+    """One file of a frozen image, readable while the writer goes on.
+
+    `length` bytes count. The engine's file is `preamble` bytes and then blocks of `block_size` bytes
+    (the last may be short). `used` holds the numbers of the blocks that matter, None for all; the
+    others may change while being read.
+    """
+
+    name: Literal["main", "tail"]
+    length: int
+    block_size: int
+    preamble: int
+    used: frozenset[int] | None
+
+    def read(self, offset: int, size: int) -> bytes:
+        """`size` bytes from `offset`; fewer only at the end of the part."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenImage:
+    """A consistent state of the file: `parts` together are exactly the commit of `checkpoint`."""
+
+    engine: Engine
+    engine_version: str
+    storage_version: str
+    checkpoint: Checkpoint
+    columns: Columns
+    keys: KeySchema
+    row_count: int
+    parts: tuple[FrozenPart, ...]
+
+    def verify_unchanged(self) -> None:
+        """Raise FreezeBroken if a part that matters was written meanwhile."""
+        for part in self.parts:
+            check = getattr(part, "verify_unchanged", None)
+            if check is not None:
+                check()
+
+
+class FreezeBroken(Exception):  # noqa: N818 - a state, handled by taking the snapshot again
+    """The engine wrote its headers while the image was being read: discard it and freeze again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """What `maintain` did."""
+
+    folded_rows: int = 0
+    checkpointed: bool = False
+    wal_bytes: int = 0
+
+
+class Accelerator(Protocol):
+    """A dataset in a local file."""
+
+    engine: Engine
+    path: Path
+    dataset: str
+    keys: KeySchema
+
+    def checkpoint(self) -> Checkpoint | None:
+        """The committed checkpoint; None in a file without one."""
+
+    def columns(self) -> Columns:
+        """The committed columns."""
+
+    def apply(self, batch: Batch, checkpoint: Checkpoint) -> None:
+        """Commit changes from the stream; an empty batch commits the checkpoint alone."""
+
+    def append_scan(self, batch: Batch, checkpoint: Checkpoint) -> None:
+        """Commit one or more scan pages. Rows that the stream has touched stay as they are."""
+
+    def read(self, key: Item) -> Item | None:
+        """The exact item with this key (typed DynamoDB JSON), or None."""
+
+    def items(self, page_rows: int = 10_000) -> Iterator[list[Item]]:
+        """Every exact item through the view, in pages, at one point in time."""
+
+    def row_count(self) -> int:
+        """Items in the view."""
+
+    def query(self, sql: str, limits: QueryLimits) -> QueryResult:
+        """One read-only statement, locked down. Raises QueryRefused."""
+
+    def maintain(self, *, idle: bool) -> Maintenance:
+        """Fold and checkpoint the engine's log where that is due and nobody is frozen."""
+
+    def freeze(self) -> AbstractContextManager[FrozenImage]:
+        """The state of the last commit, readable until the context ends; apply goes on."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Totals kept in the file: misfits by attribute (`misfit:NAME`), `quarantined`."""
+
+    def close(self) -> None:
+        """Commit nothing, release the file."""

@@ -1,0 +1,249 @@
+"""The checkpoint: what a file holds, as one value that is committed with the rows it covers.
+
+It names the state by (lineage, generation, version), keeps the position of every shard, the progress
+of the bootstrap scan and the proof times from which ages are computed:
+
+    bound(AFTER s, AT s)  = max(created of newest applied record, tip_at) + retention
+    bound(FROM_START)     = max(time in the shard's id, tip_at) + retention
+    bound(END)            = bound of its children; none known: ended_at + retention
+    resumable_until       = min over shards with unread records − margin
+    age                   = retention − margin − (resumable_until − now), so age 0 is "proven just now"
+
+`updated_at` takes no part: an empty poll moves it without moving the position. All times are epoch
+seconds of the service's clock. No I/O and no clock here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from cdc import position as positions
+from cdc.position import End, FromStart, Position
+
+FORMAT = 1
+RETENTION_SECONDS = 24 * 3600.0
+# Ages are compared with 18 h and 24 h; five minutes cover clock error and a slow first request.
+MARGIN_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Which table, which stream of it and which bootstrap: a re-created table is another lineage."""
+
+    table_name: str
+    table_id: str
+    stream_arn: str
+    epoch: str
+
+    @property
+    def id(self) -> str:
+        """A short printable digest, used in file and object names."""
+        text = "\n".join((self.table_id, self.stream_arn, self.epoch))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def same_source(self, table_id: str, stream_arn: str) -> bool:
+        """True if a described source is the one that this lineage was taken from."""
+        return (self.table_id, self.stream_arn) == (table_id, stream_arn)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardProgress:
+    """Progress in one shard. Times are epoch seconds of the service's clock, None if unknown."""
+
+    shard_id: str
+    parent_id: str | None
+    position: Position
+    created_at: float | None = None
+    tip_at: float | None = None
+    ended_at: float | None = None
+
+    @property
+    def proven_at(self) -> float | None:
+        """No unread record of this shard is older than this."""
+        known = [time for time in (self.created_at, self.tip_at) if time is not None]
+        return max(known) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentProgress:
+    """Progress of one scan segment. `last_key` is LastEvaluatedKey as DynamoDB JSON text."""
+
+    last_key: str | None = None
+    done: bool = False
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScanProgress:
+    """Progress of the bootstrap scan. A key belongs to its segment *and* to the segment count."""
+
+    started_at: float
+    segments: tuple[SegmentProgress, ...]
+    ended_at: float | None = None
+
+    @property
+    def rows(self) -> int:
+        """Items committed so far."""
+        return sum(segment.rows for segment in self.segments)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state of a file after one commit."""
+
+    lineage: Lineage
+    generation: int
+    version: int
+    scan: ScanProgress
+    shards: Mapping[str, ShardProgress] = field(default_factory=dict)
+    watermark: float | None = None
+    updated_at: float | None = None
+
+    def next(self, **changes: Any) -> Checkpoint:
+        """The checkpoint of the following commit."""
+        return replace(self, version=self.version + 1, **changes)
+
+
+def resumable_until(
+    checkpoint: Checkpoint,
+    *,
+    retention_seconds: float = RETENTION_SECONDS,
+    margin_seconds: float = MARGIN_SECONDS,
+) -> float | None:
+    """The earliest instant at which an unread position may become unreadable; None if unknown."""
+    parents = {shard.parent_id for shard in checkpoint.shards.values()}
+    bounds: list[float] = []
+    for shard in checkpoint.shards.values():
+        if isinstance(shard.position, End):
+            if shard.shard_id in parents:
+                continue
+            proven = shard.ended_at
+        elif isinstance(shard.position, FromStart):
+            known = [t for t in (shard_started_at(shard.shard_id), shard.tip_at) if t is not None]
+            proven = max(known) if known else None
+        else:
+            proven = shard.proven_at
+        if proven is None:
+            return None
+        bounds.append(proven)
+    return min(bounds) + retention_seconds - margin_seconds if bounds else None
+
+
+def age_seconds(
+    until: float,
+    now: float,
+    *,
+    retention_seconds: float = RETENTION_SECONDS,
+    margin_seconds: float = MARGIN_SECONDS,
+) -> float:
+    """The checkpoint's age that is compared with the 18 h and 24 h thresholds."""
+    return retention_seconds - margin_seconds - (until - now)
+
+
+def shard_started_at(shard_id: str) -> float | None:
+    """The time in `shardId-<20 digits of epoch milliseconds>-<hash>`, or None if it has none."""
+    parts = shard_id.split("-")
+    if len(parts) < 2 or not parts[1].isdigit():
+        return None
+    seconds = int(parts[1]) / 1000
+    return seconds if seconds > 0 else None
+
+
+def is_at_least(newer: Checkpoint, older: Checkpoint) -> bool:
+    """True if `newer` covers everything that `older` covers, shard by shard.
+
+    A shard that `newer` does not know any more was finished and forgotten; a shard that `older` had
+    not begun is no obstacle. Checkpoints of two lineages are never comparable.
+    """
+    if newer.lineage != older.lineage:
+        return False
+    for shard_id, shard in older.shards.items():
+        mine = newer.shards.get(shard_id)
+        if mine is not None and positions.progress_order(mine.position) < positions.progress_order(
+            shard.position
+        ):
+            return False
+    return newer.version >= older.version
+
+
+def encode(checkpoint: Checkpoint) -> str:
+    """The JSON text that is stored in the file and in the manifest."""
+    return json.dumps(to_json(checkpoint), separators=(",", ":"), sort_keys=True)
+
+
+def to_json(checkpoint: Checkpoint) -> dict[str, Any]:
+    """A JSON-ready form; `from_json` is its inverse."""
+    lineage = checkpoint.lineage
+    return {
+        "format": FORMAT,
+        "lineage": {
+            "table_name": lineage.table_name,
+            "table_id": lineage.table_id,
+            "stream_arn": lineage.stream_arn,
+            "epoch": lineage.epoch,
+        },
+        "generation": checkpoint.generation,
+        "version": checkpoint.version,
+        "watermark": checkpoint.watermark,
+        "updated_at": checkpoint.updated_at,
+        "scan": {
+            "started_at": checkpoint.scan.started_at,
+            "ended_at": checkpoint.scan.ended_at,
+            "segments": [
+                {"last_key": segment.last_key, "done": segment.done, "rows": segment.rows}
+                for segment in checkpoint.scan.segments
+            ],
+        },
+        "shards": {
+            shard.shard_id: {
+                "parent": shard.parent_id,
+                "position": positions.to_json(shard.position),
+                "created_at": shard.created_at,
+                "tip_at": shard.tip_at,
+                "ended_at": shard.ended_at,
+            }
+            for shard in checkpoint.shards.values()
+        },
+    }
+
+
+def decode(text: str | bytes) -> Checkpoint:
+    """The checkpoint that `encode` wrote. Raises ValueError if it is of another format."""
+    try:
+        return from_json(json.loads(text))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a checkpoint: {error!r}") from error
+
+
+def from_json(data: Mapping[str, Any]) -> Checkpoint:
+    """The checkpoint that `to_json` wrote. Raises ValueError or KeyError."""
+    if data.get("format") != FORMAT:
+        raise ValueError(f"checkpoint format {data.get('format')!r} is not supported")
+    scan = data["scan"]
+    return Checkpoint(
+        lineage=Lineage(**data["lineage"]),
+        generation=int(data["generation"]),
+        version=int(data["version"]),
+        watermark=data["watermark"],
+        updated_at=data["updated_at"],
+        scan=ScanProgress(
+            started_at=float(scan["started_at"]),
+            ended_at=scan["ended_at"],
+            segments=tuple(SegmentProgress(**segment) for segment in scan["segments"]),
+        ),
+        shards={
+            shard_id: ShardProgress(
+                shard_id=shard_id,
+                parent_id=shard["parent"],
+                position=positions.from_json(shard["position"]),
+                created_at=shard["created_at"],
+                tip_at=shard["tip_at"],
+                ended_at=shard["ended_at"],
+            )
+            for shard_id, shard in data["shards"].items()
+        },
+    )

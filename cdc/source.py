@@ -1,0 +1,80 @@
+"""The contract of a change source, in plain values and bytes so that workers in other processes fit.
+
+Ordering: records of one shard come in sequence order; nothing is ordered across shards.
+Idempotence: every call may be repeated; reading a position twice gives the same records.
+Errors: those of `cdc.errors`, and no others: Retryable, Degraded, PositionLost, Permanent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from cdc.keys import KeySchema
+from cdc.position import Position
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDescription:
+    """What the service says of the table and its stream."""
+
+    table_name: str
+    table_id: str
+    stream_arn: str
+    view_type: str
+    keys: KeySchema
+    item_count: int
+    size_bytes: int
+    retention_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ListedShard:
+    """One shard as listed. `is_closed`: it has an ending sequence number."""
+
+    shard_id: str
+    parent_id: str | None
+    is_closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShardListing:
+    """A listing; not a consistent snapshot. `is_complete`: nothing was left out on purpose."""
+
+    shards: tuple[ListedShard, ...]
+    is_complete: bool
+    stream_is_enabled: bool
+    listed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RawPage:
+    """An undecoded answer. `requested_at`: service time at which the request began."""
+
+    body: bytes
+    requested_at: float
+
+
+class Source(Protocol):
+    """A table with a stream."""
+
+    def describe(self) -> SourceDescription:
+        """Identity, keys and size. Raises TableNotFound, StreamDisabled, ViewTypeUnsupported."""
+
+    def list_shards(self) -> ShardListing:
+        """All shards, every page of the listing."""
+
+    def list_children(self, parent_id: str) -> ShardListing:
+        """The children of one shard, possibly with other shards; never complete."""
+
+    def open_iterator(self, shard_id: str, position: Position) -> str:
+        """An iterator at the position. Raises Trimmed or ShardNotFound."""
+
+    def get_records(self, iterator: str) -> RawPage:
+        """One page, at most 1,000 records or 1 MB. Raises IteratorExpired."""
+
+    def scan(self, segment: int, total_segments: int, start_key: str | None) -> RawPage:
+        """One page of a strongly consistent parallel scan. `start_key`: DynamoDB JSON text."""
+
+    def now(self) -> float:
+        """The service's time, epoch seconds: the local clock corrected by its Date headers."""

@@ -1,0 +1,92 @@
+"""Every error of snapshots and of the object store, grouped by what the caller does about it.
+
+SnapshotError
+├── StoreUnreachable       retryable: time-out, connection trouble, 5xx after the client's own tries
+├── StoreAccessDenied      a permission or a key is missing
+├── StoreRefused           bucket missing, URL wrong, a store without conditional writes
+├── ObjectMissing          no such key
+├── PreconditionFailed     a conditional write lost; never retried blindly
+├── Corrupt                bytes that do not match their digest, length or format
+├── FormatTooNew           written by a newer format than this reader knows
+├── Fenced                 another producer owns the dataset
+└── NothingToSnapshot      the file holds no finished bootstrap yet
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SnapshotError(Exception):
+    """Base of all errors of snapshots; raise a leaf."""
+
+    exit_code: ClassVar[int] = 1
+    hint: str = "report this as a bug"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        if hint is not None:
+            self.hint = hint
+
+
+class StoreUnreachable(SnapshotError):
+    """The object store gave no usable answer; a later try may succeed."""
+
+    exit_code = 8
+    hint = "check snapshots.location, s3_endpoint, the region and the network route"
+
+
+class StoreAccessDenied(SnapshotError):
+    """The store answered 401 or 403; the message names the action and the key."""
+
+    exit_code = 9
+    hint = "add the action to the role's policy (without s3:ListBucket a missing key looks denied)"
+
+
+class StoreRefused(SnapshotError):
+    """The store cannot be used as configured."""
+
+    exit_code = 2
+    hint = "check snapshots.location and snapshots.params"
+
+
+class ObjectMissing(SnapshotError):
+    """No object has this key."""
+
+    exit_code = 4
+    hint = "check snapshots.location and the dataset's name"
+
+
+class PreconditionFailed(SnapshotError):
+    """A conditional write found another object than it expected."""
+
+    exit_code = 10
+    hint = "another producer writes to this location"
+
+
+class Corrupt(SnapshotError):
+    """Stored bytes are not what was written."""
+
+    exit_code = 5
+    hint = "use an older snapshot (--snapshot), and run `snowmelt snapshots verify --level full`"
+
+
+class FormatTooNew(SnapshotError):
+    """The format version is not one that this reader knows."""
+
+    exit_code = 11
+    hint = "upgrade snowmelt on this node"
+
+
+class Fenced(SnapshotError):
+    """A newer generation publishes this dataset, or its published state is ahead of this file."""
+
+    exit_code = 10
+    hint = "stop one of the two producers; this one must not publish any more"
+
+
+class NothingToSnapshot(SnapshotError):
+    """The file has no completed bootstrap, so a snapshot of it would be incomplete."""
+
+    exit_code = 4
+    hint = "wait until the bootstrap has finished"

@@ -1,0 +1,173 @@
+"""The values that lie in the bucket: pointer, catalog entry, manifest header, parts and block map.
+
+    <dataset>/bucket.json                           random identity, written once (If-None-Match)
+    <dataset>/head.json                             the pointer, replaced by If-Match only
+    <dataset>/snapshots/<id>/manifest               magic, header length, header JSON, new map segments
+    <dataset>/packs/<h>/<generation>-<id>-<n>.pack  zstd frames back to back, immutable
+
+    manifest  := "SNOWMELT" version:u16 reserved:u16 header_length:u32 header segment*   (little-endian)
+    segment   := entry*                          1,024 entries at most (PartMap.segment_entries)
+    entry     := kind:u8 codec:u8 index:u16 pack:u32 offset:u64 stored:u32 raw:u32 digest:32 bytes  (56)
+
+`kind` is hole or data; `pack` indexes the header's list of packs; several consecutive blocks may share a
+frame, then `index` counts the block in the decompressed frame and `raw` is the frame's length. `digest`
+is of the block's plain bytes. A part's root digest is over its entries' digests in block order (holes as
+32 zero bytes), so it names the content and not where it is stored. Encoding and decoding are in
+`snapshotter.codec`; offsets, limits and the version rule in docs/format.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cdc.checkpoint import Checkpoint
+
+FORMAT_VERSION = 1
+MAGIC = b"SNOWMELT"
+POINTER_LIMIT = 4 * 1024 * 1024
+HEADER_LIMIT = 1024 * 1024
+SEGMENT_ENTRIES = 1024
+CATALOG_LIMIT = 500
+
+HOLE = 0
+DATA = 1
+RAW = 0
+ZSTD = 1
+
+DigestAlgorithm = Literal["blake3", "sha256"]
+PartName = Literal["main", "tail"]
+
+
+@dataclass(frozen=True, slots=True)
+class MapEntry:
+    """Where one block is stored. A hole has no place and zero digest."""
+
+    kind: int
+    codec: int
+    index: int
+    pack: int
+    offset: int
+    stored: int
+    raw: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRef:
+    """One immutable map segment: `count` entries from block `first`, stored in `key`."""
+
+    first: int
+    count: int
+    key: str
+    offset: int
+    length: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartMap:
+    """One file of the image. Block 0 is the preamble where there is one; the last may be short."""
+
+    name: PartName
+    length: int
+    block_size: int
+    preamble: int
+    block_count: int
+    root: str
+    segment_entries: int
+    segments: tuple[SegmentRef, ...]
+
+    def span(self, block: int) -> tuple[int, int]:
+        """Offset and size of a block in the file."""
+        if self.preamble and block == 0:
+            return 0, min(self.preamble, self.length)
+        first = block - 1 if self.preamble else block
+        offset = self.preamble + first * self.block_size
+        return offset, min(self.block_size, self.length - offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Everything that is known of a snapshot before a data byte is fetched. Times: epoch seconds."""
+
+    snapshot_id: str
+    attempt_id: str
+    dataset: str
+    created_at: float
+    checkpoint: Checkpoint
+    resumable_until: float | None
+    engine: str
+    engine_version: str
+    storage_version: str
+    digest_algorithm: DigestAlgorithm
+    row_count: int
+    columns: str
+    keys: str
+    packs: tuple[str, ...]
+    parts: tuple[PartMap, ...]
+    stored_bytes: int
+    new_bytes: int
+    producer: str
+
+    @property
+    def file_bytes(self) -> int:
+        """Bytes of all parts as they lie on the local disk, holes included."""
+        return sum(part.length for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """One snapshot as the pointer lists it; enough to decide without another request."""
+
+    snapshot_id: str
+    manifest: str
+    header_length: int
+    header_digest: str
+    lineage_id: str
+    generation: int
+    version: int
+    created_at: float
+    watermark: float | None
+    resumable_until: float | None
+    engine: str
+    storage_version: str
+    row_count: int
+    file_bytes: int
+    stored_bytes: int
+    new_bytes: int
+    proven_at: float | None = None
+    quarantined: str | None = None
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A take-over: this generation went on from that version."""
+
+    generation: int
+    forked_at_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """`head.json`. `catalog` is newest first; `current` is the id that followers should be at."""
+
+    bucket_id: str
+    dataset: str
+    generation: int
+    holder: str
+    attempt_id: str
+    lineage_id: str | None
+    current: str | None
+    catalog: tuple[CatalogEntry, ...]
+    forks: tuple[Fork, ...]
+    heartbeat_at: float
+    bootstrap_progress: float | None = None
+    hold: str | None = None
+    condemned: tuple[str, ...] = ()
+    older: str | None = None
+
+    def entry(self, snapshot_id: str) -> CatalogEntry | None:
+        """The catalog's entry of a snapshot."""
+        return next((e for e in self.catalog if e.snapshot_id == snapshot_id), None)
