@@ -1,0 +1,126 @@
+"""The parameters of a DynamoDB dataset, in the two spellings that are in use, as one typed value.
+
+The first spelling is the product's, the second that of the peer's connector; both mean the same. What a
+known parameter asks for and Snowmelt does not do is named in a warning.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from snowmelt.durations import Duration, parse_duration
+
+Behaviour = Literal["error", "ready_before_load", "ready_after_load"]
+
+# Spelling in the file -> field of DynamoDbParameters.
+SPELLINGS: dict[str, str] = {
+    "dynamodb_region": "region",
+    "dynamodb_aws_region": "region",
+    "dynamodb_access_key_id": "access_key_id",
+    "dynamodb_aws_access_key_id": "access_key_id",
+    "dynamodb_secret_access_key": "secret_access_key",
+    "dynamodb_aws_secret_access_key": "secret_access_key",
+    "dynamodb_session_token": "session_token",
+    "dynamodb_aws_session_token": "session_token",
+    "dynamodb_auth": "auth",
+    "dynamodb_aws_auth": "auth",
+    "dynamodb_aws_iam_role_source": "iam_role_source",
+    "endpoint_url": "endpoint_url",
+    "dynamodb_endpoint_url": "endpoint_url",
+    "dynamodb_streams_endpoint_url": "streams_endpoint_url",
+    "dynamodb_stream_poll_interval": "poll_interval",
+    "dynamodb_stream_poll_interval_ms": "poll_interval",
+    "scan_interval": "poll_interval",
+    "dynamodb_replication_ready_lag": "ready_lag",
+    "dynamodb_stream_ready_lag_ms": "ready_lag",
+    "ready_lag": "ready_lag",
+    "dynamodb_stream_shard_not_found_behavior": "shard_not_found_behavior",
+    "lag_exceeds_shard_retention_behavior": "shard_not_found_behavior",
+    "dynamodb_replication_invalid_checkpoint_behavior": "shard_not_found_behavior",
+    "near_expired": "near_expired",
+    "near_expired_after": "near_expired_after",
+    "expired_after": "expired_after",
+    "scan_segments": "scan_segments",
+    "scan_max_rcu": "scan_max_rcu",
+    "allow_empty": "allow_empty",
+}
+MILLISECONDS = frozenset({"dynamodb_stream_poll_interval_ms", "dynamodb_stream_ready_lag_ms"})
+# Accepted because the peer's files have them, without effect here; the value says why.
+WITHOUT_EFFECT: dict[str, str] = {
+    "schema_infer_max_records": "columns follow the data; nothing is inferred from a sample",
+    "unnest_depth": "nested attributes are kept as JSON",
+    "time_format": "text stays text; cast it in SQL",
+    "dynamodb_replication_initial_snapshot": "a bootstrap is made when no snapshot can be used",
+    "write_parallelism": "Snowmelt never writes to the table",
+}
+
+
+def _restart_means_reload(value: Any) -> Any:
+    # The peer's `restart` is a fresh load before serving.
+    return "ready_after_load" if value == "restart" else value
+
+
+def _segments(value: Any) -> Any:
+    return None if value == "auto" else value
+
+
+class DynamoDbParameters(BaseModel):
+    """Where the table is, who reads it, and how eagerly."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    region: str | None = None
+    access_key_id: SecretStr | None = None
+    secret_access_key: SecretStr | None = None
+    session_token: SecretStr | None = None
+    auth: Literal["iam_role", "key"] = "iam_role"
+    iam_role_source: Literal["auto", "metadata", "env"] = "auto"
+    endpoint_url: str | None = None
+    streams_endpoint_url: str | None = None
+    poll_interval: Duration = 0.25
+    ready_lag: Duration = 2.0
+    shard_not_found_behavior: Annotated[Behaviour, BeforeValidator(_restart_means_reload)] = "error"
+    near_expired: Literal["recover", "try_resume"] = "recover"
+    near_expired_after: Duration = 18 * 3600.0
+    expired_after: Duration = 24 * 3600.0
+    scan_segments: Annotated[
+        Annotated[int, Field(ge=1, le=1_000_000)] | None, BeforeValidator(_segments)
+    ] = None
+    scan_max_rcu: Annotated[float, Field(gt=0)] | None = None
+    allow_empty: bool = False
+
+
+def canonical(params: dict[str, Any], path: str) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Fields for DynamoDbParameters, warnings, and the spellings that nobody knows, as `path.name`."""
+    fields: dict[str, Any] = {}
+    warnings: list[str] = []
+    unknown: list[str] = []
+    for name, value in params.items():
+        if name in WITHOUT_EFFECT:
+            warnings.append(f"{path}.{name}: has no effect ({WITHOUT_EFFECT[name]})")
+        elif name not in SPELLINGS:
+            unknown.append(f"{path}.{name}")
+        elif value is None:
+            continue
+        elif name in MILLISECONDS:
+            fields[SPELLINGS[name]] = f"{value}ms"
+        else:
+            fields[SPELLINGS[name]] = value
+    if str(fields.get("poll_interval", "")) in {"0s", "0ms"}:
+        # The peer's default 0 s still sleeps 500 ms after an empty poll; ours is adaptive.
+        del fields["poll_interval"]
+    elif "poll_interval" in fields:
+        warnings += _too_eager(fields["poll_interval"], path)
+    return fields, warnings, unknown
+
+
+def _too_eager(value: Any, path: str) -> list[str]:
+    try:
+        seconds = parse_duration(value)
+    except ValueError:
+        return []
+    if seconds >= 0.2:
+        return []
+    return [f"{path}: a poll interval under 200ms is limited to 5 reads per second and shard"]
