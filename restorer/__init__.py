@@ -1,1 +1,1 @@
-"""Restore: from the object store to a verified local file, and the decision that comes before it."""
+"""Restore: from the object store to a verified local file, after a decision."""

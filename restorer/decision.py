@@ -1,0 +1,243 @@
+"""The decision before any byte is downloaded: a pure function from facts to one action.
+
+Age is `cdc.checkpoint.age_seconds`, for a snapshot on *arrival*: now plus the predicted time of its
+download. fresh: age < 18 h. near-expired: 18 h ≤ age < 24 h. expired: age ≥ 24 h, or its horizon
+(`resumable_until`, five minutes before the stream trims) has passed, or it has none.
+
+The best state there is decides. For role central, the first row that applies:
+
+| best state                              | error      | ready_before_load     | ready_after_load |
+|-----------------------------------------|------------|-----------------------|------------------|
+| local file, fresh                       | KEEP_LOCAL | KEEP_LOCAL            | KEEP_LOCAL       |
+| snapshot, fresh                         | RESTORE    | RESTORE               | RESTORE          |
+| local, near-expired and `try_resume`    | KEEP_LOCAL | KEEP_LOCAL            | KEEP_LOCAL       |
+| snapshot, near-expired and `try_resume` | RESTORE    | RESTORE               | RESTORE          |
+| local bootstrap unfinished, fresh       | BOOTSTRAP  | BOOTSTRAP             | BOOTSTRAP        |
+| near-expired and `recover`, or expired  | REFUSE (6) | SERVE_STALE_AND_BOOT… | BOOTSTRAP        |
+| nothing at all                          | BOOTSTRAP  | BOOTSTRAP             | BOOTSTRAP        |
+
+If snapshots exist and none can be used, `bootstrap_on_failure` decides: `warn` and `fallback`
+BOOTSTRAP, `retry` WAITs. After a damaged one only `fallback` goes on to older ones. Without
+permission to bootstrap, each BOOTSTRAP is a REFUSE: 6 expired, 5 damaged, 11 unreadable, 4 nothing.
+
+Role edge does not resume the stream, so age does not count, and it never bootstraps: it goes to the
+pointer's current snapshot or, where that cannot be used, to an older one that is not behind what it
+serves; with nothing it WAITs. Role operator takes what was asked for at any age. A snapshot of
+another engine or an unreadable storage version, quarantined or found damaged is never chosen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cdc.checkpoint import Lineage
+from restorer.facts import Candidate, Facts, LocalFile, Policy, Published, Selection
+from restorer.judging import Age, Judged, age_of, judge, worst
+from restorer.verdict import Action, Decision, numbers_of, size_text
+
+
+def decide(
+    published: Published,
+    local: LocalFile,
+    policy: Policy,
+    facts: Facts,
+    selection: Selection | None = None,
+) -> Decision:
+    """The action for this node now. Deterministic; never raises."""
+    selection = selection or Selection()
+    judged = judge(published, policy, facts, selection)
+    case = _Case(published, local, policy, facts, selection, judged)
+    if local.exists and local.lineage is None and not policy.replace:
+        return case.refuse(3, "the target exists and holds no checkpoint of this program")
+    if selection.is_explicit or policy.role == "operator":
+        return case.as_asked()
+    return case.as_edge() if policy.role == "edge" else case.as_central()
+
+
+def lineage_conflict(
+    offered: Lineage, local: Lineage | None, source: tuple[str, str] | None
+) -> str | None:
+    """Why snapshots of this lineage may not feed this node or replace its file, or None.
+
+    A newer bootstrap of the same table is no conflict: who follows has to reseed. `source`: table
+    id and stream ARN of the configured table, where they are known.
+    """
+    if source is not None and not offered.same_source(*source):
+        return f"the snapshots are not of the table {offered.table_name} and stream of today"
+    if local is not None and not local.same_source(offered.table_id, offered.stream_arn):
+        return f"the target is of lineage {local.id} ({local.table_name}), the snapshot of another"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    published: Published
+    local: LocalFile
+    policy: Policy
+    facts: Facts
+    selection: Selection
+    judged: tuple[Judged, ...]
+
+    def usable(self, *ages: Age) -> list[Candidate]:
+        """Candidates that can be taken, newest first; of these ages only, if any are given."""
+        return [
+            each.candidate
+            for each in self.judged
+            if each.unusable is None and (not ages or each.age in ages)
+        ]
+
+    @property
+    def resumable_ages(self) -> tuple[Age, ...]:
+        """Ages from which the stream is resumed, the better ones first."""
+        tries = self.policy.near_expired == "try_resume"
+        return ("fresh", "near_expired") if tries else ("fresh",)
+
+    # ------------------------------------------------------------ roles
+
+    def as_central(self) -> Decision:
+        local = self.local
+        if self.facts.rejected and self.policy.bootstrap_on_failure != "fallback":
+            return self._nothing_usable()
+        local_age, _ = age_of(local.resumable_until, self.facts.now, self.policy)
+        for age in self.resumable_ages:
+            if local.may_be_served and local_age == age:
+                return self._keep("the stream can be resumed from the local file")
+            if self.usable(age):
+                better = [*self.usable(age), *self.usable(*self.resumable_ages)]
+                return self._restore(
+                    list(dict.fromkeys(better)), "the stream can be resumed from this snapshot"
+                )
+        if local.exists and not local.may_be_served and local_age == "fresh":
+            return self._bootstrap("the local file's bootstrap goes on where it stopped")
+        if local.may_be_served or self.usable():
+            return self._too_old()
+        return self._nothing_usable()
+
+    def _too_old(self) -> Decision:
+        behavior = self.policy.shard_not_found_behavior
+        stale = [] if self.local.may_be_served else self.usable()
+        what = f"snapshot {stale[0].snapshot_id}" if stale else "the local file"
+        why = f"the best state, {what}, is too old to resume the stream"
+        if self.facts.rejected and behavior != "ready_before_load":
+            return self._bootstrap(f"newer snapshots are damaged and {why}")
+        if behavior == "error":
+            return self.refuse(6, f"{why} and shard_not_found_behavior is error")
+        if not self.policy.allow_bootstrap:
+            return self.refuse(6, f"{why} and a bootstrap is not allowed")
+        if behavior == "ready_after_load":
+            return self._bootstrap(why)
+        return self._made(Action.SERVE_STALE_AND_BOOTSTRAP, why, stale)
+
+    def _nothing_usable(self) -> Decision:
+        if not self.judged:
+            return self._bootstrap("there is no snapshot")
+        exit_code, message = worst(self.judged)
+        if self.policy.bootstrap_on_failure == "retry":
+            return self._made(Action.WAIT, message, exit_code=exit_code)
+        return self._bootstrap(message)
+
+    def as_edge(self) -> Decision:
+        local, candidates = self.local, self.usable()
+        if not candidates and local.may_be_served:
+            return self._keep("no snapshot can be used; an edge serves what it has")
+        if not candidates:
+            exit_code, message = worst(self.judged)
+            return self._made(
+                Action.WAIT, f"{message}; an edge never bootstraps", exit_code=exit_code
+            )
+        newest = candidates[0]
+        if local.is_at(newest):
+            return self._keep("the local file is at the newest usable snapshot")
+        if self._is_ahead_of(newest) and not self._is_rolled_back_to(newest):
+            return self._keep("the local file is ahead of the newest usable snapshot")
+        onward = [c for c in candidates[1:] if not self._is_ahead_of(c) and not local.is_at(c)]
+        why = "an edge does not resume the stream: the newest snapshot is taken at any age"
+        return self._restore([newest, *onward], why)
+
+    def _is_ahead_of(self, candidate: Candidate) -> bool:
+        return self.local.may_be_served and self.local.is_ahead_of(candidate)
+
+    def _is_rolled_back_to(self, candidate: Candidate) -> bool:
+        """True if the centre went back to this snapshot: then so do its followers."""
+        newest = self.published.candidates[0].snapshot_id
+        return newest != candidate.snapshot_id == self.published.current
+
+    def as_asked(self) -> Decision:
+        """For an operator, and for whoever names a snapshot, a time or a version."""
+        candidates, role = self.usable(), self.policy.role
+        what = str(self.selection) or "the newest snapshot"
+        if role == "central" and candidates:
+            candidates = self.usable(*self.resumable_ages)
+            if not candidates and not self.facts.rejected:
+                return self.refuse(6, f"{what} is too old to resume the stream from it")
+        if not candidates:
+            return self.refuse(*worst(self.judged))
+        newest, held = candidates[0], self.published.hold
+        if held is not None and role != "operator" and newest.snapshot_id != self.published.current:
+            return self.refuse(14, f"followers are held at {self.published.current}: {held}")
+        if self.local.is_at(newest):
+            return self._keep("the target is at this snapshot already")
+        if self.local.is_ahead_of(newest) and not self.policy.replace:
+            ours, theirs = self.local.version, newest.version
+            return self.refuse(3, f"the target is at version {ours}, the snapshot at {theirs}")
+        return self._restore(candidates, f"{what} was asked for")
+
+    # ------------------------------------------------------------ outcomes
+
+    def refuse(self, exit_code: int, message: str) -> Decision:
+        return self._made(Action.REFUSE, message, exit_code=exit_code)
+
+    def _keep(self, why: str) -> Decision:
+        return self._made(Action.KEEP_LOCAL, why)
+
+    def _restore(self, candidates: list[Candidate], why: str) -> Decision:
+        # Compressed bytes do not outgrow what they hold: less space than that is surely too little.
+        needed, free = candidates[0].stored_bytes, self.facts.free_bytes
+        if free < needed:
+            return self.refuse(12, f"needs more than {size_text(needed)}, has {size_text(free)}")
+        return self._made(Action.RESTORE, why, candidates)
+
+    def _bootstrap(self, why: str) -> Decision:
+        if self.policy.allow_bootstrap:
+            return self._made(Action.BOOTSTRAP, why)
+        exit_code, message = worst(self.judged)
+        return self.refuse(exit_code, f"{message}, and a bootstrap is not allowed")
+
+    def _made(
+        self,
+        action: Action,
+        why: str,
+        candidates: list[Candidate] | None = None,
+        exit_code: int | None = None,
+    ) -> Decision:
+        chosen = candidates[0] if candidates else None
+        judged = next((each for each in self.judged if each.candidate == chosen), None)
+        return Decision(
+            action=action,
+            reasons=(why, *self._remarks(chosen)),
+            numbers=numbers_of(action, judged, self.local, self.policy, self.facts),
+            judged=self.judged,
+            chosen=chosen,
+            fallbacks=self._fallbacks(candidates or []),
+            exit_code=exit_code,
+            message=why if exit_code is not None else "",
+        )
+
+    def _fallbacks(self, candidates: list[Candidate]) -> tuple[Candidate, ...]:
+        central = self.policy.role == "central"
+        if central and self.policy.bootstrap_on_failure != "fallback":
+            return ()
+        return tuple(candidates[1:])
+
+    def _remarks(self, chosen: Candidate | None) -> tuple[str, ...]:
+        remarks = []
+        if chosen is not None:
+            passed = [
+                f"not {each.candidate.snapshot_id}: {each.unusable or each.age.replace('_', '-')}"
+                for each in self.judged
+                if each.candidate.created_at > chosen.created_at
+            ]
+            remarks += passed[:5]
+        if self.published.hold is not None:
+            remarks.append(f"followers are held: {self.published.hold}")
+        return tuple(remarks)

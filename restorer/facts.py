@@ -1,0 +1,184 @@
+"""What a restore decision is made from, as values: nothing here is read, measured or judged.
+
+All times are epoch seconds of the service's clock, all sizes bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cdc.checkpoint import Lineage
+from snapshotter.format import CatalogEntry, Pointer
+
+Role = Literal["central", "edge", "operator"]
+NearExpired = Literal["recover", "try_resume"]
+ShardNotFound = Literal["error", "ready_before_load", "ready_after_load"]
+OnFailure = Literal["warn", "retry", "fallback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A snapshot that could be restored, as the pointer's catalog describes it."""
+
+    snapshot_id: str
+    lineage_id: str
+    generation: int
+    version: int
+    created_at: float
+    resumable_until: float | None
+    engine: str
+    storage_version: str
+    row_count: int
+    file_bytes: int
+    stored_bytes: int
+    quarantined: str | None = None
+
+    @staticmethod
+    def of(entry: CatalogEntry) -> Candidate:
+        """The candidate that a catalog entry describes."""
+        return Candidate(
+            snapshot_id=entry.snapshot_id,
+            lineage_id=entry.lineage_id,
+            generation=entry.generation,
+            version=entry.version,
+            created_at=entry.created_at,
+            resumable_until=entry.resumable_until,
+            engine=entry.engine,
+            storage_version=entry.storage_version,
+            row_count=entry.row_count,
+            file_bytes=entry.file_bytes,
+            stored_bytes=entry.stored_bytes,
+            quarantined=entry.quarantined,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the bucket offers. `candidates`: newest first; `current`: where followers should be."""
+
+    candidates: tuple[Candidate, ...] = ()
+    current: str | None = None
+    lineage_id: str | None = None
+    hold: str | None = None
+
+    @staticmethod
+    def of(pointer: Pointer) -> Published:
+        """What a pointer offers."""
+        return Published(
+            candidates=tuple(Candidate.of(entry) for entry in pointer.catalog),
+            current=pointer.current,
+            lineage_id=pointer.lineage_id,
+            hold=pointer.hold,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """The file at the target path. `lineage` is None where it holds no checkpoint of ours.
+
+    `is_complete`: the bootstrap scan has ended, so the file may be served.
+    """
+
+    exists: bool = False
+    lineage: Lineage | None = None
+    generation: int = 0
+    version: int = 0
+    resumable_until: float | None = None
+    is_complete: bool = False
+
+    @property
+    def may_be_served(self) -> bool:
+        """True for a complete file of ours, whatever its age."""
+        return self.exists and self.lineage is not None and self.is_complete
+
+    def is_at(self, candidate: Candidate) -> bool:
+        """True if this is exactly the candidate's state."""
+        return self.may_be_served and self._state == _state_of(candidate)
+
+    def is_ahead_of(self, candidate: Candidate) -> bool:
+        """True if both are of one lineage and this one is newer."""
+        same = self.lineage is not None and self.lineage.id == candidate.lineage_id
+        return same and self._state > _state_of(candidate)
+
+    @property
+    def _state(self) -> tuple[str, int, int]:
+        return (self.lineage.id if self.lineage else "", self.generation, self.version)
+
+
+def _state_of(candidate: Candidate) -> tuple[str, int, int]:
+    return (candidate.lineage_id, candidate.generation, candidate.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the node is allowed and told to do.
+
+    `engine` and `storage_versions`: what this node can open, None for anything.
+    """
+
+    role: Role = "central"
+    near_expired: NearExpired = "recover"
+    shard_not_found_behavior: ShardNotFound = "error"
+    bootstrap_on_failure: OnFailure = "fallback"
+    allow_bootstrap: bool = True
+    replace: bool = False
+    engine: str | None = None
+    storage_versions: frozenset[str] | None = None
+    near_expired_seconds: float = 18 * 3600.0
+    expired_seconds: float = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a person asked for; at most one field is set.
+
+    `at` and `data_version` mean the newest snapshot that is not behind them.
+    """
+
+    snapshot_id: str | None = None
+    at: float | None = None
+    data_version: int | None = None
+
+    @property
+    def is_explicit(self) -> bool:
+        """True if anything was asked for."""
+        return (self.snapshot_id, self.at, self.data_version) != (None, None, None)
+
+    def includes(self, candidate: Candidate) -> bool:
+        """True if the candidate is what was asked for, or an older one in its place."""
+        if self.snapshot_id is not None:
+            return candidate.snapshot_id == self.snapshot_id
+        if self.at is not None:
+            return candidate.created_at <= self.at
+        return self.data_version is None or candidate.version <= self.data_version
+
+    def __str__(self) -> str:
+        if self.snapshot_id is not None:
+            return f"--snapshot {self.snapshot_id}"
+        if self.at is not None:
+            return f"--at {self.at:.0f}"
+        return "" if self.data_version is None else f"--data-version {self.data_version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A snapshot tried and found damaged, incomplete or unreadable; `exit_code` says which."""
+
+    snapshot_id: str
+    exit_code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was measured or guessed. `bootstrap_read_units`: None where the table is not known.
+
+    `throughput_bytes_per_second` is of the download; 60 MB/s is a modest guess for a small node.
+    """
+
+    now: float
+    free_bytes: int
+    throughput_bytes_per_second: float = 60e6
+    bootstrap_read_units: float | None = None
+    rejected: tuple[Rejection, ...] = ()
