@@ -4,7 +4,7 @@ It names the state by (lineage, generation, version), keeps the position of ever
 of the bootstrap scan and the proof times from which ages are computed:
 
     bound(AFTER s, AT s)  = max(created of newest applied record, tip_at) + retention
-    bound(FROM_START)     = max(time in the shard's id, tip_at) + retention
+    bound(FROM_START)     = max(time in the shard's id, tip_at, skip_before) + retention
     bound(END)            = bound of its children; none known: ended_at + retention
     resumable_until       = min over shards with unread records − margin
     age                   = retention − margin − (resumable_until − now), so age 0 is "proven just now"
@@ -108,6 +108,18 @@ class Checkpoint:
         return replace(self, version=self.version + 1, **changes)
 
 
+def unread_since(shard: ShardProgress) -> float | None:
+    """No wanted unread record of this shard (END: of its children) is older; None if unknown."""
+    match shard.position:
+        case End():
+            return shard.ended_at
+        case FromStart(skip_before):
+            known = (shard_started_at(shard.shard_id), shard.tip_at, skip_before)
+            return max((time for time in known if time is not None), default=None)
+        case _:
+            return shard.proven_at
+
+
 def resumable_until(
     checkpoint: Checkpoint,
     *,
@@ -118,15 +130,9 @@ def resumable_until(
     parents = {shard.parent_id for shard in checkpoint.shards.values()}
     bounds: list[float] = []
     for shard in checkpoint.shards.values():
-        if isinstance(shard.position, End):
-            if shard.shard_id in parents:
-                continue
-            proven = shard.ended_at
-        elif isinstance(shard.position, FromStart):
-            known = [t for t in (shard_started_at(shard.shard_id), shard.tip_at) if t is not None]
-            proven = max(known) if known else None
-        else:
-            proven = shard.proven_at
+        if isinstance(shard.position, End) and shard.shard_id in parents:
+            continue
+        proven = unread_since(shard)
         if proven is None:
             return None
         bounds.append(proven)
