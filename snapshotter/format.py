@@ -1,34 +1,45 @@
 """The values that lie in the bucket: pointer, catalog entry, manifest header, parts and block map.
 
-    <dataset>/bucket.json                           random identity, written once (If-None-Match)
-    <dataset>/head.json                             the pointer, replaced by If-Match only
-    <dataset>/snapshots/<id>/manifest               magic, header length, header JSON, new map segments
-    <dataset>/packs/<h>/<generation>-<id>-<n>.pack  zstd frames back to back, immutable
+    <dataset>/bucket.json                         random identity, written once (If-None-Match)
+    <dataset>/head.json                           the pointer, replaced by If-Match only
+    <dataset>/catalog/<id>-<attempt>.json         older catalog entries; immutable
+    <dataset>/snapshots/<id>/manifest             header and the new map segments; immutable
+    <dataset>/packs/<h>/<id>-<n>.pack             frames back to back; immutable, never reused
 
-    manifest  := "SNOWMELT" version:u16 reserved:u16 header_length:u32 header segment*   (little-endian)
-    segment   := entry*                          1,024 entries at most (PartMap.segment_entries)
-    entry     := kind:u8 codec:u8 index:u16 pack:u32 offset:u64 stored:u32 raw:u32 digest:32 bytes  (56)
+    <id>      := <generation>-<version>-<time>    fixed width
+    manifest  := "SNOWMELT" version:u16 reserved:u16 header_length:u32 header segment*
+    segment   := entry*                           1,024 at most (PartMap.segment_entries)
+    entry     := kind:u8 codec:u8 slot:u16 pack:u32 offset:u64 stored:u32 raw:u32 digest[32]
 
-`kind` is hole or data; `pack` indexes the header's list of packs; several consecutive blocks may share a
-frame, then `index` counts the block in the decompressed frame and `raw` is the frame's length. `digest`
-is of the block's plain bytes. A part's root digest is over its entries' digests in block order (holes as
-32 zero bytes), so it names the content and not where it is stored. Encoding and decoding are in
-`snapshotter.codec`; offsets, limits and the version rule in docs/format.md.
+Little-endian; an entry has 56 bytes. `kind` is hole or data; `pack` indexes the header's list of
+packs, in which an empty name is a place that no entry uses. Consecutive blocks of one segment may
+share a frame: then `slot` counts the block in the decompressed frame, and `raw` is the frame's
+length. `digest` is of the block's plain bytes. A part's root digest is over its entries' digests in block
+order (holes as 32 zero bytes), so it names the content and not where it is stored. Encoding and
+decoding are in `snapshotter.codec` (manifest) and `snapshotter.sealed` (JSON objects); offsets,
+limits and the version rule in docs/format.md.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from cdc.checkpoint import Checkpoint
 
 FORMAT_VERSION = 1
 MAGIC = b"SNOWMELT"
+PREFIX_BYTES = 16
+ENTRY_BYTES = 56
+DIGEST_BYTES = 32
+# Limits that a reader checks before it allocates. A header of 4 MiB lists 40,000 segments.
 POINTER_LIMIT = 4 * 1024 * 1024
-HEADER_LIMIT = 1024 * 1024
+HEADER_LIMIT = 4 * 1024 * 1024
+BLOCK_LIMIT = 16 * 1024 * 1024
+PACK_LIMIT = 1024 * 1024 * 1024
 SEGMENT_ENTRIES = 1024
 CATALOG_LIMIT = 500
+FORK_LIMIT = 1000
 
 HOLE = 0
 DATA = 1
@@ -39,13 +50,12 @@ DigestAlgorithm = Literal["blake3", "sha256"]
 PartName = Literal["main", "tail"]
 
 
-@dataclass(frozen=True, slots=True)
-class MapEntry:
-    """Where one block is stored. A hole has no place and zero digest."""
+class MapEntry(NamedTuple):
+    """Where one block is stored. A hole is zero in every field. A tuple, because maps are long."""
 
     kind: int
     codec: int
-    index: int
+    slot: int
     pack: int
     offset: int
     stored: int
@@ -53,9 +63,16 @@ class MapEntry:
     digest: bytes
 
 
+HOLE_ENTRY = MapEntry(HOLE, 0, 0, 0, 0, 0, 0, bytes(DIGEST_BYTES))
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentRef:
-    """One immutable map segment: `count` entries from block `first`, stored in `key`."""
+    """One immutable map segment: `count` entries from block `first`.
+
+    `key` names the manifest that holds it, of this snapshot or an older one; `offset` counts from
+    that object's start; `digest` is hex, of the segment's bytes.
+    """
 
     first: int
     count: int
@@ -67,7 +84,10 @@ class SegmentRef:
 
 @dataclass(frozen=True, slots=True)
 class PartMap:
-    """One file of the image. Block 0 is the preamble where there is one; the last may be short."""
+    """One file of the image. Block 0 is the preamble where there is one; the last may be short.
+
+    Segment i covers the blocks from i × `segment_entries`.
+    """
 
     name: PartName
     length: int
@@ -89,7 +109,7 @@ class PartMap:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Everything that is known of a snapshot before a data byte is fetched. Times: epoch seconds."""
+    """All that is known of a snapshot before a data byte is fetched. Times: epoch seconds."""
 
     snapshot_id: str
     attempt_id: str
@@ -118,7 +138,12 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """One snapshot as the pointer lists it; enough to decide without another request."""
+    """One snapshot as the pointer lists it; enough to decide without another request.
+
+    `header_digest` is `algorithm:hex` over the manifest's first 16 + `header_length` bytes.
+    `generation` is the publisher's; the checkpoint inside may be of an earlier one.
+    `stored_bytes`: frames the map refers to. `new_bytes`: what this snapshot added to the bucket.
+    """
 
     snapshot_id: str
     manifest: str
@@ -151,7 +176,10 @@ class Fork:
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """`head.json`. `catalog` is newest first; `current` is the id that followers should be at."""
+    """`head.json`. `catalog` is newest first; `current` is the id that followers should be at.
+
+    `older` is the key of the page that goes on where the catalog ends. Each take-over adds a fork.
+    """
 
     bucket_id: str
     dataset: str

@@ -1,0 +1,181 @@
+"""The manifest: bytes to typed value or one named error, checked in this order.
+
+    header    length as the catalog entry says · digest of the whole head · magic · version
+              (newer: FormatTooNew) · reserved · header length · JSON shape · sanity · agreement
+              with the entry
+    segment   length · digest · every entry: kind, codec, pack, frame, slot within the frame
+
+    offset  0  8 bytes  "SNOWMELT"
+            8  u16      format version
+           10  u16      reserved, 0
+           12  u32      header length H
+           16  H        header: JSON, spaces behind it up to a multiple of 512
+           16+H         segments, back to back
+
+All integers are little-endian. The header names segments by their absolute offset, which depends on
+the header's own length: padding lets that converge. Limits come before allocation. Pure.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from snapshotter import layout
+from snapshotter.digest import digest, matches, tagged
+from snapshotter.errors import Corrupt, FormatTooNew
+from snapshotter.format import (
+    BLOCK_LIMIT,
+    DATA,
+    ENTRY_BYTES,
+    FORMAT_VERSION,
+    HEADER_LIMIT,
+    HOLE_ENTRY,
+    MAGIC,
+    PACK_LIMIT,
+    PREFIX_BYTES,
+    RAW,
+    ZSTD,
+    CatalogEntry,
+    DigestAlgorithm,
+    Header,
+    MapEntry,
+    PartMap,
+    SegmentRef,
+)
+from snapshotter.header_json import header_from_json, header_to_json
+
+_PREFIX = struct.Struct("<8sHHI")
+_ENTRY = struct.Struct("<BBHIQII32s")
+_PADDING = 512
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedManifest:
+    """A manifest as bytes, and what the catalog entry repeats of it."""
+
+    data: bytes
+    header: Header
+    header_length: int
+    header_digest: str
+
+
+def encode_segment(entries: Sequence[MapEntry]) -> bytes:
+    """56 bytes for each entry."""
+    return b"".join([_ENTRY.pack(*entry) for entry in entries])
+
+
+def encode_manifest(header: Header, own: Sequence[bytes]) -> EncodedManifest:
+    """A manifest with the encoded segments `own` behind the header.
+
+    References to this manifest's key have to be in the order of `own`, their offsets counted from
+    the first of them; the result's header has absolute ones.
+    """
+    length = _PADDING
+    while True:
+        moved = _moved(header, PREFIX_BYTES + length)
+        text = header_to_json(moved)
+        if len(text) <= length:
+            break
+        length = -(-len(text) // _PADDING) * _PADDING
+    if length > HEADER_LIMIT:
+        raise ValueError(f"a header of {length} bytes is over the limit of {HEADER_LIMIT}")
+    head = _PREFIX.pack(MAGIC, FORMAT_VERSION, 0, length) + text.ljust(length)
+    return EncodedManifest(
+        b"".join((head, *own)), moved, length, tagged(head, header.digest_algorithm)
+    )
+
+
+def _moved(header: Header, base: int) -> Header:
+    key = layout.manifest_key(header.dataset, header.snapshot_id)
+
+    def at(ref: SegmentRef) -> SegmentRef:
+        return replace(ref, offset=ref.offset + base) if ref.key == key else ref
+
+    parts = (replace(part, segments=tuple(map(at, part.segments))) for part in header.parts)
+    return replace(header, parts=tuple(parts))
+
+
+def decode_header(data: bytes, entry: CatalogEntry, dataset: str) -> Header:
+    """The header from the manifest's first 16 + `entry.header_length` bytes.
+
+    Raises Corrupt, or FormatTooNew for a version that this reader does not know.
+    """
+    where = f"manifest of {entry.snapshot_id}"
+    if entry.header_length > HEADER_LIMIT or len(data) != PREFIX_BYTES + entry.header_length:
+        raise Corrupt(f"{where}: {len(data)} bytes, expected 16 + {entry.header_length}")
+    if not matches(data, entry.header_digest):
+        raise Corrupt(f"{where}: header does not match the digest in the pointer")
+    magic, version, reserved, length = _PREFIX.unpack_from(data)
+    if magic != MAGIC:
+        raise Corrupt(f"{where}: not a manifest")
+    if version > FORMAT_VERSION:
+        raise FormatTooNew(f"{where}: format {version}, this reader knows {FORMAT_VERSION}")
+    if version != FORMAT_VERSION or reserved != 0 or length != entry.header_length:
+        raise Corrupt(f"{where}: version {version}, reserved {reserved}, length {length}")
+    header = header_from_json(data[PREFIX_BYTES:], dataset, where)
+    for name in _REPEATED:
+        if getattr(header, name) != getattr(entry, name):
+            raise Corrupt(f"{where}: {name} differs from the pointer's")
+    checkpoint = header.checkpoint
+    if checkpoint.lineage.id != entry.lineage_id or checkpoint.version != entry.version:
+        raise Corrupt(f"{where}: checkpoint is of another lineage or version than the pointer's")
+    if checkpoint.generation > entry.generation:
+        raise Corrupt(f"{where}: checkpoint is of a generation that did not exist yet")
+    return header
+
+
+_REPEATED = (
+    "snapshot_id",
+    "created_at",
+    "resumable_until",
+    "engine",
+    "storage_version",
+    "row_count",
+    "file_bytes",
+    "stored_bytes",
+)
+
+
+def check_segment(data: bytes, ref: SegmentRef, algorithm: DigestAlgorithm) -> bytes:
+    """`data` itself if it has the segment's length and digest. Raises Corrupt."""
+    if len(data) != ref.length or ref.length != ref.count * ENTRY_BYTES:
+        raise Corrupt(f"{ref.key}: segment at {ref.offset} has {len(data)} bytes")
+    if digest(data, algorithm).hex() != ref.digest:
+        raise Corrupt(f"{ref.key}: segment at {ref.offset} does not match its digest")
+    return data
+
+
+def decode_segment(data: bytes, ref: SegmentRef, part: PartMap, header: Header) -> list[MapEntry]:
+    """The entries of a segment in block order. Raises Corrupt."""
+    check_segment(data, ref, header.digest_algorithm)
+    entries = unpack_entries(data)
+    faults = [
+        f"block {block}: {fault}"
+        for block, entry in enumerate(entries, ref.first)
+        if (fault := _entry_fault(entry, block, part, header.packs))
+    ]
+    if faults:
+        raise Corrupt(f"{ref.key}: {part.name} {faults[0]}")
+    return entries
+
+
+def unpack_entries(data: bytes) -> list[MapEntry]:
+    """The entries of a segment whose digest was checked."""
+    return list(map(MapEntry._make, _ENTRY.iter_unpack(data)))
+
+
+def _entry_fault(entry: MapEntry, block: int, part: PartMap, packs: tuple[str, ...]) -> str | None:
+    if entry.kind != DATA:
+        return None if entry == HOLE_ENTRY else "neither data nor a clean hole"
+    end = entry.slot * part.block_size + part.span(block)[1]
+    rules = {
+        "no such pack": entry.pack < len(packs) and bool(packs[entry.pack]),
+        "frame of an impossible size": 0 < entry.stored <= entry.raw <= BLOCK_LIMIT,
+        "unknown codec": entry.codec == ZSTD or (entry.codec, entry.stored) == (RAW, entry.raw),
+        "behind the end of any pack": entry.offset + entry.stored <= PACK_LIMIT,
+        "outside of its frame": end <= entry.raw
+        and not (entry.slot and part.preamble and block == 0),
+    }
+    return None if all(rules.values()) else next(rule for rule, kept in rules.items() if not kept)

@@ -1,0 +1,135 @@
+"""Reading what lies in the bucket, in the order of trust; shared by restorer and the CLI's verbs.
+
+    bucket identity -> pointer -> header -> map segments -> (root) -> blocks, by who restores
+
+Every function returns values that were checked, or raises Corrupt, FormatTooNew, ObjectMissing or
+the store's own errors. Nothing here decides what to do about them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from snapshotter import codec, layout, sealed
+from snapshotter.digest import root, segment_digests
+from snapshotter.errors import Corrupt, ObjectMissing
+from snapshotter.format import (
+    POINTER_LIMIT,
+    PREFIX_BYTES,
+    CatalogEntry,
+    Header,
+    MapEntry,
+    PartMap,
+    Pointer,
+    SegmentRef,
+)
+from snapshotter.store import ObjectStore
+
+# One ranged read holds up to 146 segments, 8 MiB.
+_RUN_BYTES = 8 * 1024 * 1024
+_THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPointer:
+    """A pointer and the tag with which it can be replaced."""
+
+    pointer: Pointer
+    etag: str
+
+
+def read_bucket_id(store: ObjectStore, dataset: str) -> str:
+    """The random identity of bucket and prefix. Raises ObjectMissing if nobody ever published."""
+    stored = store.get(layout.bucket_key(dataset), max_bytes=sealed.BUCKET_LIMIT)
+    return sealed.decode_bucket(stored.data, dataset)
+
+
+def read_pointer(store: ObjectStore, dataset: str) -> Pointer:
+    """The pointer, after the bucket's identity. Raises ObjectMissing if nobody ever published."""
+    return read_stored_pointer(store, dataset).pointer
+
+
+def read_stored_pointer(store: ObjectStore, dataset: str) -> StoredPointer:
+    """Like `read_pointer`, with the etag that a replacement needs."""
+    try:
+        bucket_id = read_bucket_id(store, dataset)
+    except ObjectMissing:
+        if store.head(layout.pointer_key(dataset)) is None:
+            raise
+        raise Corrupt(
+            f"{layout.bucket_key(dataset)} is missing beside a pointer in {store.url}"
+        ) from None
+    stored = store.get(layout.pointer_key(dataset), max_bytes=POINTER_LIMIT)
+    pointer = sealed.decode_pointer(stored.data, dataset)
+    if pointer.bucket_id != bucket_id:
+        raise Corrupt(
+            f"{layout.pointer_key(dataset)} belongs to another bucket than {store.url}",
+            hint="it was copied from elsewhere or the bucket was emptied; copy bucket.json too",
+        )
+    return StoredPointer(pointer, stored.etag)
+
+
+def read_catalog(store: ObjectStore, pointer: Pointer) -> Iterator[CatalogEntry]:
+    """Every snapshot that the pointer leads to, newest first, older pages as they are needed."""
+    yield from pointer.catalog
+    older, seen = pointer.older, set[str]()
+    while older is not None:
+        if older in seen:
+            raise Corrupt(f"{older}: pages of the catalog form a ring")
+        seen.add(older)
+        stored = store.get(older, max_bytes=POINTER_LIMIT)
+        entries, older = sealed.decode_page(stored.data, pointer.dataset, older)
+        yield from entries
+
+
+def read_header(store: ObjectStore, entry: CatalogEntry) -> Header:
+    """The manifest's header, checked against the pointer's entry."""
+    dataset = entry.manifest.partition("/")[0]
+    data = store.get_range(entry.manifest, 0, PREFIX_BYTES + entry.header_length)
+    return codec.decode_header(data, entry, dataset)
+
+
+def read_segments(store: ObjectStore, header: Header, part: PartMap) -> list[bytes]:
+    """The part's encoded map segments, each checked by its digest, and all by the part's root."""
+    runs = list(_runs(part.segments))
+
+    def fetch(run: tuple[SegmentRef, ...]) -> list[bytes]:
+        size = sum(ref.length for ref in run)
+        data = store.get_range(run[0].key, run[0].offset, size)
+        cut = [ref.offset - run[0].offset for ref in run]
+        return [
+            codec.check_segment(data[at : at + ref.length], ref, header.digest_algorithm)
+            for at, ref in zip(cut, run, strict=True)
+        ]
+
+    if len(runs) < 2:
+        segments = [segment for run in runs for segment in fetch(run)]
+    else:
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="map") as pool:
+            segments = [segment for run in pool.map(fetch, runs) for segment in run]
+    digests = (one for segment in segments for one in segment_digests(segment))
+    if root(digests, header.digest_algorithm) != part.root:
+        raise Corrupt(f"manifest of {header.snapshot_id}: {part.name} does not match its root")
+    return segments
+
+
+def read_entries(store: ObjectStore, header: Header, part: PartMap) -> Iterator[list[MapEntry]]:
+    """The part's map, one checked segment after the other in block order."""
+    for ref, data in zip(part.segments, read_segments(store, header, part), strict=True):
+        yield codec.decode_segment(data, ref, part, header)
+
+
+def _runs(refs: tuple[SegmentRef, ...]) -> Iterator[tuple[SegmentRef, ...]]:
+    """References that lie one behind the other in one object, up to 8 MiB together."""
+    run: list[SegmentRef] = []
+    for ref in refs:
+        follows = bool(run) and ref.key == run[-1].key
+        follows = follows and ref.offset == run[-1].offset + run[-1].length
+        if run and not (follows and sum(r.length for r in run) + ref.length <= _RUN_BYTES):
+            yield tuple(run)
+            run = []
+        run.append(ref)
+    if run:
+        yield tuple(run)
