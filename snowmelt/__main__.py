@@ -1,0 +1,5 @@
+"""`python -m snowmelt` is the command."""
+
+from snowmelt.cli import main
+
+main()

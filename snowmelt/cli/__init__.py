@@ -1,0 +1,46 @@
+"""The command `snowmelt`: `main` runs a verb and turns every error of ours into lines and a code.
+
+Imports stay inside the verbs, because `--help` and an init container should not wait for a cloud SDK.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command and end the process with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; returns the exit code."""
+    import click
+
+    from snowmelt.cli.app import app
+
+    try:
+        result = app(args=arguments, prog_name="snowmelt", standalone_mode=False)
+    except click.exceptions.Abort:
+        return 130
+    except click.ClickException as error:
+        text = " ".join(error.format_message().split())
+        print(f"snowmelt: error: {text}; see `snowmelt --help`", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 141
+    except Exception as error:
+        return _explain(error)
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: Exception) -> int:
+    from snowmelt.errors import Explained, explain
+
+    if not isinstance(error, Explained):
+        raise error
+    for line in explain(error):
+        print(line, file=sys.stderr)
+    return error.exit_code

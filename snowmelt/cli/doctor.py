@@ -1,0 +1,55 @@
+"""`doctor`: a preflight on a table and a bucket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from snowmelt.cli.options import AsJson, print_json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(
+        help="Check a table and a bucket before anything is installed; nothing is written to the "
+        "table.\n\nExample: snowmelt doctor --table pipelines --region eu-west-1 "
+        "--location s3://bucket/prefix"
+    )(doctor)
+
+
+def doctor(
+    table: Annotated[str, typer.Option(help="The DynamoDB table.")],
+    region: Annotated[str | None, typer.Option(help="Its region.")] = None,
+    location: Annotated[str | None, typer.Option(help="Where snapshots will lie.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="DynamoDB endpoint.")] = None,
+    streams_endpoint_url: Annotated[str | None, typer.Option(help="Streams endpoint.")] = None,
+    s3_endpoint: Annotated[str | None, typer.Option(help="S3 endpoint.")] = None,
+    path: Annotated[Path, typer.Option(help="Where the file will lie.")] = Path(),
+    as_json: AsJson = False,
+) -> int:
+    """Print one line per check; ends with the exit code of the first failure."""
+    from cdc.aws import AwsParams
+    from snapshotter.location import StoreParams
+    from snowmelt.doctor import Subject, examine
+
+    subject = Subject(
+        table=table,
+        aws=AwsParams(
+            region=region, endpoint_url=endpoint_url, streams_endpoint_url=streams_endpoint_url
+        ),
+        location=location,
+        store=StoreParams(region=region, endpoint=s3_endpoint),
+        path=path.absolute(),
+    )
+    findings = []
+    for finding in examine(subject):
+        findings.append(finding)
+        if not as_json:
+            hint = f"; {finding.hint}" if finding.hint else ""
+            print(f"{finding.verdict:<4}  {finding.check}: {finding.detail}{hint}", flush=True)
+    failed = [finding for finding in findings if finding.verdict == "fail"]
+    if as_json:
+        print_json({"ok": not failed, "findings": [finding.to_json() for finding in findings]})
+    return failed[0].exit_code if failed else 0

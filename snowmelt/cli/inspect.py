@@ -1,0 +1,187 @@
+"""`status`, `get`, `query` and `explain`: look at a dataset without changing anything.
+
+`get` and `query` ask the running node; where none answers they open the file themselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from snowmelt.cli.options import (
+    DEFAULT_CONFIG,
+    AsJson,
+    ConfigFile,
+    DatasetName,
+    choose,
+    load,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from cdc.accelerator import Accelerator
+    from cdc.keys import KeySchema
+    from snowmelt.config import Config, DatasetSection
+
+Keys = Annotated[list[str], typer.Argument(help="Partition key, and sort key if there is one.")]
+Sql = Annotated[str, typer.Argument(help="One read-only statement.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command(help="What a running node says of itself.\n\nExample: snowmelt status --watch")(status)
+    app.command(help="One item by its key, exactly.\n\nExample: snowmelt get route#7 v#1")(get)
+    app.command(
+        help="Read-only SQL.\n\nExample: snowmelt query 'select count(*) from pipelines'"
+    )(query)
+    app.command(
+        help="What this node would do now, and why.\n\nExample: snowmelt explain -c node.yaml"
+    )(explain)
+
+
+def status(
+    config: ConfigFile = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Again every 2 seconds.")] = False,
+) -> None:
+    """Print the datasets of the node at `runtime.admin`."""
+    from snowmelt import client
+    from snowmelt.cli.tables import print_status
+
+    address = load(config).config.runtime.admin
+    while True:
+        document = client.call(address, "GET", "/v1/status")
+        if as_json:
+            print_json(document)
+        else:
+            print_status(document["datasets"])
+        if not watch:
+            return
+        time.sleep(2)
+
+
+def get(
+    keys: Keys,
+    config: ConfigFile = DEFAULT_CONFIG,
+    dataset: DatasetName = None,
+    as_json: AsJson = False,
+) -> int:
+    """Print the item as typed DynamoDB JSON; a missing one ends with 4."""
+    settings = load(config).config
+    section = choose(settings, dataset)
+    item = _ask(
+        settings,
+        section,
+        lambda ask: ask("POST", f"/v1/datasets/{quote(section.name)}/item", json.dumps(keys)),
+        lambda file: {"item": file.read(typed_key(file.keys, keys))},
+    )["item"]
+    if item is None:
+        raise typer.Exit(4)
+    print_json(item) if as_json else print(json.dumps(item, ensure_ascii=False))
+    return 0
+
+
+def query(
+    sql: Sql,
+    config: ConfigFile = DEFAULT_CONFIG,
+    dataset: DatasetName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the rows: a table on a terminal or in a pipe, JSON with --json."""
+    from snowmelt.cli.tables import print_rows
+
+    settings = load(config).config
+    section = choose(settings, dataset)
+    rows = _ask(
+        settings,
+        section,
+        lambda ask: ask("POST", f"/v1/sql?dataset={quote(section.name)}", sql),
+        lambda file: _query_file(file, sql),
+    )
+    print_json(rows) if as_json else print_rows(rows)
+
+
+def explain(
+    config: ConfigFile = DEFAULT_CONFIG, dataset: DatasetName = None, as_json: AsJson = False
+) -> None:
+    """Print the decision of a cold start, the candidates and the numbers behind them."""
+    from snowmelt.cli.tables import print_decision
+    from snowmelt.wiring import wire
+
+    settings = load(config).config
+    plan = wire(settings, choose(settings, dataset))
+    decision = plan.explain()
+    print_json(decision) if as_json else print_decision(decision)
+
+
+def typed_key(schema: KeySchema, values: list[str]) -> dict[str, dict[str, Any]]:
+    """A typed key from words: text for S, a number for N, base64 for B. Raises UsageError."""
+    from cdc.keys import canonical_number
+    from snowmelt.errors import UsageError
+
+    names = [attribute.name for attribute in schema.attributes]
+    if len(values) != len(names):
+        raise UsageError(f"the key needs {len(names)} value(s): {', '.join(names)}", hint="give all")
+    key: dict[str, dict[str, Any]] = {}
+    for attribute, value in zip(schema.attributes, values, strict=True):
+        try:
+            key[attribute.name] = {
+                attribute.type: canonical_number(value) if attribute.type == "N" else value
+            }
+            attribute.value_bytes(key[attribute.name])
+        except ValueError as error:
+            kind = {"N": "a number", "B": "base64"}[attribute.type]
+            raise UsageError(f"key {attribute.name}: {value!r} is not {kind}", hint="correct it") from error
+    return key
+
+
+def _ask(
+    settings: Config,
+    section: DatasetSection,
+    of_node: Callable[[Callable[[str, str, str], Any]], Any],
+    of_file: Callable[[Accelerator], Any],
+) -> Any:
+    from snowmelt import client
+    from snowmelt.errors import NodeUnreachable
+
+    address = settings.runtime.query
+    try:
+        return of_node(lambda method, target, body: client.call(address, method, target, body.encode()))
+    except NodeUnreachable:
+        with _file(settings.path_of(section), section) as file:
+            return of_file(file)
+
+
+@contextlib.contextmanager
+def _file(path: Path, section: DatasetSection) -> Iterator[Accelerator]:
+    from cdc.engines import open_accelerator
+    from snowmelt.errors import UsageError
+
+    if not path.exists():
+        raise UsageError(
+            f"dataset {section.name}: no node runs and {path} does not exist",
+            hint="start `snowmelt run`, or `snowmelt restore`",
+        )
+    file = open_accelerator(section.acceleration.engine, path, section.name)
+    try:
+        yield file
+    finally:
+        file.close()
+
+
+def _query_file(file: Accelerator, sql: str) -> list[dict[str, Any]]:
+    from cdc.accelerator import QueryLimits, QueryRefused
+    from snowmelt.errors import UsageError
+
+    try:
+        result = file.query(sql, QueryLimits())
+    except QueryRefused as error:
+        raise UsageError(str(error), hint="correct the statement") from error
+    return [dict(zip(result.columns, row, strict=True)) for row in result.rows]

@@ -1,0 +1,190 @@
+"""The preflight: does this identity reach this table and this bucket, and what would a bootstrap cost?
+
+Nothing is written to the table; each permission is tried by the call that needs it. In the store only
+scratch keys under `probe/` are written and deleted again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cdc.aws import AwsParams, make_client
+from cdc.dynamodb import DynamoDbSource
+from cdc.errors import CdcError, Degraded, PositionLost
+from cdc.position import FromStart
+from cdc.source import SourceDescription
+from restorer.errors import RestoreError
+from snapshotter.errors import SnapshotError
+from snapshotter.location import StoreParams
+from snapshotter.stores import open_store, probe
+from snowmelt.durations import format_duration
+from snowmelt.progress import format_bytes
+
+# A strongly consistent read unit covers 4 KiB; the on-demand price of a million of them in us-east-1.
+READ_UNIT_BYTES = 4096
+DOLLARS_PER_MILLION_READ_UNITS = 0.125
+# What one node scans from a table that does not throttle; the table's capacity is often the bound.
+SCAN_ROWS_PER_SECOND = 20_000
+# The file, and as much again while a fold or a re-bootstrap is under way.
+DISK_FACTOR = 2.0
+CLOCK_WARNING_SECONDS = 2.0
+
+Verdict = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check. `hint` says what to do, empty if nothing has to be done."""
+
+    check: str
+    verdict: Verdict
+    detail: str
+    hint: str = ""
+    exit_code: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready form."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is examined. `path`: where the dataset's file would lie."""
+
+    table: str
+    aws: AwsParams
+    location: str | None
+    store: StoreParams
+    path: Path
+
+
+def examine(subject: Subject) -> Iterator[Finding]:
+    """All findings, as they are made. Never raises an error of ours."""
+    yield _identity(subject.aws)
+    source = DynamoDbSource(subject.table, subject.aws)
+    try:
+        description = source.describe()
+    except CdcError as error:
+        yield _failed("table", error)
+        yield from _store(subject)
+        return
+    yield _table(description)
+    yield from _permissions(source)
+    yield _cost(description)
+    yield _clock(source)
+    yield _disk(description, subject.path)
+    yield from _store(subject)
+
+
+def _identity(params: AwsParams) -> Finding:
+    # Custom endpoints are emulators or private links; STS is often not reachable beside them.
+    if params.endpoint_url:
+        return Finding("identity", "ok", "not asked for with a custom endpoint")
+    try:
+        client = make_client("sts", params)
+        return Finding("identity", "ok", str(client.get_caller_identity()["Arn"]))
+    except Exception as error:  # noqa: BLE001 - botocore raises many families; any of them is the finding
+        reason = " ".join(str(error).split())[:300]
+        return Finding("identity", "warn", reason, "check the credential chain of this process")
+
+
+def _table(description: SourceDescription) -> Finding:
+    keys = " + ".join(f"{key.name} ({key.type})" for key in description.keys.attributes)
+    detail = (
+        f"{description.table_name}, key {keys}, {description.item_count:,} items, "
+        f"{format_bytes(description.size_bytes)}, stream {description.view_type}"
+    )
+    hint = ""
+    if description.view_type == "NEW_AND_OLD_IMAGES":
+        hint = "NEW_IMAGE would do and halves the bytes that are read"
+    return Finding("table", "ok", detail, hint)
+
+
+def _permissions(source: DynamoDbSource) -> Iterator[Finding]:
+    shard: list[str] = []
+    iterator: list[str] = []
+
+    def list_shards() -> str:
+        listing = source.list_shards()
+        shard.extend(s.shard_id for s in listing.shards if not s.is_closed)
+        return f"{len(listing.shards)} shards, {len(shard)} open"
+
+    def open_iterator() -> str:
+        iterator.append(source.open_iterator(shard[-1], FromStart()))
+        return "granted"
+
+    def get_records() -> str:
+        source.get_records(iterator[0])
+        return "granted"
+
+    def scan() -> str:
+        source.scan(0, 1_000_000, None)
+        return "granted"
+
+    steps: list[tuple[str, Callable[[], str]]] = [("dynamodb:DescribeStream", list_shards)]
+    steps += [("dynamodb:GetShardIterator", open_iterator), ("dynamodb:GetRecords", get_records)]
+    steps += [("dynamodb:Scan", scan)]
+    for action, step in steps:
+        try:
+            yield Finding(action, "ok", step())
+        except IndexError:
+            yield Finding(action, "warn", "could not be tried: there is no open shard to read")
+        except PositionLost as error:
+            yield Finding(action, "ok", f"granted ({error})")
+        except CdcError as error:
+            yield _failed(action, error)
+
+
+def _cost(description: SourceDescription) -> Finding:
+    units = description.size_bytes / READ_UNIT_BYTES
+    dollars = units / 1e6 * DOLLARS_PER_MILLION_READ_UNITS
+    seconds = description.item_count / SCAN_ROWS_PER_SECOND
+    detail = (
+        f"{units:,.0f} read units, about ${dollars:,.2f} on demand (us-east-1), "
+        f"about {format_duration(seconds)} if the table does not throttle"
+    )
+    return Finding("bootstrap cost", "ok", detail)
+
+
+def _clock(source: DynamoDbSource) -> Finding:
+    offset = source.clock.offset_seconds
+    verdict: Verdict = "ok" if abs(offset) < CLOCK_WARNING_SECONDS else "warn"
+    hint = "" if verdict == "ok" else "ages are corrected for it; run a time service all the same"
+    return Finding("clock", verdict, f"{offset:+.1f} s against the service", hint)
+
+
+def _disk(description: SourceDescription, path: Path) -> Finding:
+    place = next(parent for parent in (path, *path.parents) if parent.exists())
+    free = shutil.disk_usage(place).free
+    needed = int(description.size_bytes * DISK_FACTOR)
+    detail = f"needs up to {format_bytes(needed)}, has {format_bytes(free)} at {place}"
+    if free >= needed:
+        return Finding("disk", "ok", detail)
+    return Finding("disk", "fail", detail, "use a larger volume", 12)
+
+
+def _store(subject: Subject) -> Iterator[Finding]:
+    if subject.location is None:
+        yield Finding("store", "warn", "not tried", "name it with --location")
+        return
+    try:
+        result = probe(open_store(subject.location, subject.store))
+    except SnapshotError as error:
+        yield _failed("store", error)
+        return
+    for check in result.checks:
+        if check.passed:
+            yield Finding(f"store {check.name}", "ok", "works")
+        else:
+            hint = "publishing needs it; see docs/operating.md"
+            yield Finding(f"store {check.name}", "fail", check.detail, hint, 8)
+
+
+def _failed(check: str, error: CdcError | SnapshotError | RestoreError) -> Finding:
+    # A degraded error in a preflight is as final as any other: nobody is going to wait for it.
+    code = 9 if isinstance(error, Degraded) else error.exit_code
+    return Finding(check, "fail", str(error), error.hint, code)

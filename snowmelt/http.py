@@ -1,0 +1,184 @@
+"""The two listeners. *admin*: health, readiness, status, metrics. *query*: SQL and datasets, loopback.
+
+Liveness is only "the process answers": an upstream that is away must never restart nodes. Readiness is
+latched per dataset. A query to a dataset that is not ready gets 503 with a reason and Retry-After; an
+answer from data older than promised carries `X-Snowmelt-Stale: true`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from cdc.accelerator import Accelerator, QueryLimits, QueryRefused
+from snowmelt.status import DatasetStatus
+
+BODY_LIMIT = 256 * 1024
+RETRY_AFTER_SECONDS = "2"
+
+
+class Served(Protocol):
+    """What the listeners need of a dataset."""
+
+    @property
+    def name(self) -> str:
+        """The dataset's name."""
+
+    @property
+    def accelerator(self) -> Accelerator | None:
+        """The file that answers queries now; None while there is none."""
+
+    def status(self) -> DatasetStatus:
+        """The dataset now."""
+
+    def create_snapshot(self) -> Mapping[str, object]:
+        """Publish now; returns the report. Raises SnapshotError."""
+
+
+def admin_app(datasets: Sequence[Served], metrics: Callable[[], bytes]) -> Starlette:
+    """Health, readiness, status and metrics; safe to bind for probes."""
+
+    async def health(_request: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    async def ready(request: Request) -> Response:
+        waiting = [why for d in datasets if (why := d.status().not_ready_because)]
+        if request.query_params.get("format") == "json":
+            document = {"ready": not waiting, "waiting_for": waiting}
+            return JSONResponse(document, 503 if waiting else 200)
+        if waiting:
+            headers = {"Retry-After": RETRY_AFTER_SECONDS}
+            return PlainTextResponse("not ready: " + "; ".join(waiting), 503, headers)
+        return PlainTextResponse("ready")
+
+    async def status(_request: Request) -> Response:
+        return JSONResponse({"datasets": [dataset.status().to_json() for dataset in datasets]})
+
+    async def page(_request: Request) -> Response:
+        body = await run_in_threadpool(metrics)
+        return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return Starlette(
+        routes=[
+            Route("/health", health),
+            Route("/livez", health),
+            Route("/v1/ready", ready),
+            Route("/readyz", ready),
+            Route("/v1/status", status),
+            Route("/metrics", page),
+        ]
+    )
+
+
+def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
+    """SQL and datasets, for processes on this machine."""
+
+    async def sql(request: Request) -> Response:
+        try:
+            statement = await _statement(request)
+            dataset = choose(datasets, statement, request.query_params.get("dataset"))
+        except QueryRefused as error:
+            return _refused(error)
+        status = dataset.status()
+        accelerator = dataset.accelerator
+        if accelerator is None or not (status.ready or status.stale):
+            why = status.not_ready_because or f"{dataset.name}: not open"
+            headers = {"Retry-After": RETRY_AFTER_SECONDS}
+            return JSONResponse({"error": why}, 503, headers)
+        try:
+            result = await run_in_threadpool(accelerator.query, statement, limits)
+        except QueryRefused as error:
+            return _refused(error)
+        rows = [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+        headers = {"X-Snowmelt-Rows": str(len(rows))}
+        if result.truncated:
+            headers["X-Snowmelt-Truncated"] = "true"
+        if status.stale:
+            headers["X-Snowmelt-Stale"] = "true"
+        return Response(_dump(rows), headers=headers, media_type="application/json")
+
+    async def listing(_request: Request) -> Response:
+        return JSONResponse([_summary(dataset.status()) for dataset in datasets])
+
+    async def snapshot(request: Request) -> Response:
+        name = request.path_params["name"]
+        dataset = next((d for d in datasets if d.name == name), None)
+        if dataset is None:
+            return JSONResponse({"error": f"no dataset {name!r}"}, 404)
+        return await run_in_threadpool(_create_snapshot, dataset)
+
+    return Starlette(
+        routes=[
+            Route("/v1/sql", sql, methods=["POST"]),
+            Route("/v1/datasets", listing),
+            Route(
+                "/v1/datasets/{name}/acceleration/snapshots", snapshot, methods=["POST"]
+            ),
+        ]
+    )
+
+
+def choose(datasets: Sequence[Served], statement: str, name: str | None) -> Served:
+    """The dataset that a statement is about: named, or the only one. Raises QueryRefused."""
+    if name is None and len(datasets) == 1:
+        return datasets[0]
+    for dataset in datasets:
+        if dataset.name == name:
+            return dataset
+    if name is None:
+        mentioned = [dataset for dataset in datasets if dataset.name in statement]
+        if len(mentioned) == 1:
+            return mentioned[0]
+    names = ", ".join(dataset.name for dataset in datasets)
+    raise QueryRefused(f"choose one dataset with ?dataset=NAME; there are {names}", status=404)
+
+
+async def _statement(request: Request) -> str:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            raise QueryRefused(f"the statement is longer than {BODY_LIMIT} bytes", status=413)
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise QueryRefused("the statement is not UTF-8 text") from error
+
+
+def _create_snapshot(dataset: Served) -> Response:
+    from snapshotter.errors import SnapshotError
+
+    try:
+        return JSONResponse(dict(dataset.create_snapshot()), 201)
+    except SnapshotError as error:
+        document = {"error": str(error), "hint": error.hint, "exit_code": error.exit_code}
+        return JSONResponse(document, 409 if error.exit_code == 10 else 503)
+
+
+def _summary(status: DatasetStatus) -> dict[str, object]:
+    names = {"ready": "Ready", "error": "Error", "stopping": "ShuttingDown"}
+    state = names.get(status.state, "Initializing")
+    return {
+        "name": status.name,
+        "from": status.source,
+        "acceleration_enabled": True,
+        "replication_enabled": status.role == "central",
+        "status": state,
+        "stale": status.stale,
+        "rows": status.rows,
+    }
+
+
+def _refused(error: QueryRefused) -> Response:
+    return JSONResponse({"error": str(error)}, error.status)
+
+
+def _dump(rows: list[dict[str, object]]) -> bytes:
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"), default=str).encode()

@@ -1,0 +1,210 @@
+"""The Prometheus page, made at each scrape from the datasets' status; nothing is counted twice.
+
+The first four names, and those beginning with `dynamodb_stream_`, are the ones users of the peer and of
+its connector guide have in their dashboards; a dataset's `metrics:` list switches the first four.
+An unknown value is left out, never shown as 0. docs/metrics.md is the golden page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from snowmelt import __version__
+from snowmelt.status import DatasetStatus
+
+PREFIX = "dataset_dynamodb_"
+SWITCHABLE = ("shards_active", "records_consumed_total", "lag_ms", "errors_transient_total")
+
+Value = Callable[[DatasetStatus], float | None]
+
+
+def _age_ms(status: DatasetStatus) -> float | None:
+    age = status.checkpoint_age_seconds
+    return None if age is None else age * 1000
+
+
+def _transient(status: DatasetStatus) -> float:
+    return float(sum(status.errors_total.values()))
+
+
+def _shards(status: DatasetStatus) -> float:
+    return float(sum(count for state, count in status.shards.items() if state != "finished"))
+
+
+def _of_snapshot(name: str) -> Value:
+    def read(status: DatasetStatus) -> float | None:
+        value = None if status.snapshot is None else getattr(status.snapshot, name)
+        return None if value is None else float(value)
+
+    return read
+
+
+# name, help, is it a counter, value
+_METRICS: tuple[tuple[str, str, bool, Value], ...] = (
+    (PREFIX + "shards_active", "Shards that are being read", False, _shards),
+    (
+        PREFIX + "records_consumed_total",
+        "Stream records committed",
+        True,
+        lambda s: float(s.records_total),
+    ),
+    (PREFIX + "lag_ms", "Age of the oldest change that may be missing", False, lambda s: s.lag_ms),
+    (PREFIX + "errors_transient_total", "Errors that were retried", True, _transient),
+    (
+        "dynamodb_stream_records_total",
+        "Stream records committed",
+        True,
+        lambda s: float(s.records_total),
+    ),
+    ("dynamodb_stream_lag_ms", "As lag_ms", False, lambda s: s.lag_ms),
+    ("dynamodb_stream_shard_count", "Shards that are being read", False, _shards),
+    ("dynamodb_stream_errors_total", "Errors that were retried", True, _transient),
+    (
+        "dynamodb_stream_checkpoint_age_ms",
+        "Age that is compared with 18 h and 24 h",
+        False,
+        _age_ms,
+    ),
+    (
+        PREFIX + "resumable_until_timestamp_seconds",
+        "Until when the stream can be resumed from this file",
+        False,
+        lambda s: s.resumable_until,
+    ),
+    (PREFIX + "ready", "Caught up once, and valid", False, lambda s: float(s.ready)),
+    (PREFIX + "stale", "Older than promised", False, lambda s: float(s.stale)),
+    (PREFIX + "rows", "Items in the dataset", False, lambda s: s.rows),
+    (PREFIX + "version", "Commits of this lineage", False, lambda s: s.version),
+    (PREFIX + "wal_bytes", "The engine's log beside the file", False, lambda s: s.wal_bytes),
+    (
+        PREFIX + "ttl_deletes_total",
+        "Deletes made by time to live",
+        True,
+        lambda s: float(s.ttl_deletes_total),
+    ),
+    (
+        PREFIX + "misfits_total",
+        "Values kept in _rest because no typed cell holds them",
+        True,
+        lambda s: float(sum(s.misfits.values())),
+    ),
+    (
+        PREFIX + "quarantined_records",
+        "Records that could not be decoded",
+        False,
+        lambda s: s.quarantined,
+    ),
+    (
+        "dataset_acceleration_snapshot_write_timestamp",
+        "When the newest snapshot of this node was published, epoch seconds",
+        False,
+        _of_snapshot("last_success_at"),
+    ),
+    (
+        "dataset_acceleration_snapshot_write_bytes",
+        "Bytes that the newest snapshot added to the store",
+        False,
+        _of_snapshot("last_new_bytes"),
+    ),
+    (
+        "dataset_acceleration_snapshot_stored_bytes",
+        "Bytes in the store that the newest snapshot needs",
+        False,
+        _of_snapshot("last_stored_bytes"),
+    ),
+    (
+        "dataset_acceleration_snapshot_write_duration_ms",
+        "Duration of the newest snapshot",
+        False,
+        lambda s: None if s.snapshot is None else s.snapshot.last_duration_seconds * 1000,
+    ),
+    (
+        "dataset_acceleration_snapshot_write_total",
+        "Snapshots published",
+        True,
+        _of_snapshot("published_total"),
+    ),
+    (
+        "dataset_acceleration_snapshot_failure_total",
+        "Snapshots that failed",
+        True,
+        _of_snapshot("failed_total"),
+    ),
+    (
+        "dataset_acceleration_snapshot_generation",
+        "Generation under which this node publishes",
+        False,
+        _of_snapshot("generation"),
+    ),
+    (
+        "dataset_acceleration_snapshot_fenced",
+        "Another producer has taken over",
+        False,
+        lambda s: None if s.snapshot is None else float(s.snapshot.fenced),
+    ),
+)
+
+
+class _Collector:
+    def __init__(
+        self,
+        statuses: Callable[[], Sequence[DatasetStatus]],
+        switches: Mapping[str, frozenset[str]],
+    ) -> None:
+        self._statuses = statuses
+        self._switches = switches
+
+    def collect(self) -> Iterable[Metric]:
+        statuses = self._statuses()
+        for name, text, is_counter, value in _METRICS:
+            kind = CounterMetricFamily if is_counter else GaugeMetricFamily
+            family = kind(name, text, labels=["dataset"])
+            for status in statuses:
+                number = value(status)
+                if number is not None and self._is_on(status.name, name):
+                    family.add_metric([status.name], number)
+            yield family
+        yield from _restores(statuses)
+        build = GaugeMetricFamily("snowmelt_build_info", "The version of this node", labels=["version"])
+        build.add_metric([__version__], 1)
+        yield build
+
+    def _is_on(self, dataset: str, name: str) -> bool:
+        short = name.removeprefix(PREFIX)
+        if short not in SWITCHABLE or name == short:
+            return True
+        on = self._switches.get(dataset)
+        return on is None or short in on
+
+
+def _restores(statuses: Sequence[DatasetStatus]) -> Iterator[Metric]:
+    phases = GaugeMetricFamily(
+        "dataset_acceleration_snapshot_bootstrap_duration_ms",
+        "Duration of each phase of the last restore",
+        labels=["dataset", "phase"],
+    )
+    fetched = GaugeMetricFamily(
+        "dataset_acceleration_snapshot_bootstrap_bytes",
+        "Bytes that the last restore fetched",
+        labels=["dataset"],
+    )
+    for status in statuses:
+        if status.restore and status.restore.get("phases"):
+            for phase, seconds in status.restore["phases"].items():
+                phases.add_metric([status.name, phase], seconds * 1000)
+            fetched.add_metric([status.name], status.restore["bytes_fetched"])
+    yield phases
+    yield fetched
+
+
+def page(
+    statuses: Callable[[], Sequence[DatasetStatus]],
+    switches: Mapping[str, frozenset[str]],
+) -> Callable[[], bytes]:
+    """A function that renders the page. `switches`: switchable names that are on, by dataset."""
+    registry = CollectorRegistry()
+    registry.register(_Collector(statuses, switches))  # type: ignore[arg-type]  # duck-typed by design
+    return lambda: generate_latest(registry)

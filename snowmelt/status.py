@@ -1,0 +1,101 @@
+"""What a node says of itself: one value per dataset, from which HTTP, metrics and the CLI are made.
+
+State and readiness are two things: *ready* means caught up once and the file is valid, and stays;
+*stale* means that the data's age is beyond what was promised, and is a label, not a refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+State = Literal[
+    "initializing",
+    "restoring",
+    "waiting",
+    "bootstrapping",
+    "catching_up",
+    "ready",
+    "error",
+    "stopping",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a dataset is not as it should be. `since`: epoch seconds."""
+
+    message: str
+    hint: str
+    exit_code: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotStatus:
+    """The producing side of a dataset."""
+
+    enabled: bool
+    generation: int | None = None
+    last_id: str | None = None
+    last_success_at: float | None = None
+    last_new_bytes: int = 0
+    last_stored_bytes: int = 0
+    last_duration_seconds: float = 0.0
+    published_total: int = 0
+    skipped_total: int = 0
+    failed_total: int = 0
+    fenced: bool = False
+    held_because: tuple[str, ...] = ()
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetStatus:
+    """One dataset at one moment. Times are epoch seconds; None means unknown, never zero."""
+
+    name: str
+    source: str
+    engine: str
+    path: str
+    role: str
+    state: State
+    ready: bool
+    stale: bool
+    problem: Problem | None = None
+    lag_ms: float | None = None
+    lag_uncertainty_ms: float = 0.0
+    watermark: float | None = None
+    lineage_id: str | None = None
+    generation: int | None = None
+    version: int | None = None
+    checkpoint_age_seconds: float | None = None
+    resumable_until: float | None = None
+    rows: int | None = None
+    shards: Mapping[str, int] = field(default_factory=dict)
+    records_total: int = 0
+    batches_total: int = 0
+    ttl_deletes_total: int = 0
+    errors_total: Mapping[str, int] = field(default_factory=dict)
+    misfits: Mapping[str, int] = field(default_factory=dict)
+    quarantined: int = 0
+    wal_bytes: int = 0
+    scan: Mapping[str, Any] | None = None
+    snapshot: SnapshotStatus | None = None
+    restore: Mapping[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready form with documented names."""
+        return asdict(self)
+
+    @property
+    def not_ready_because(self) -> str | None:
+        """One sentence for `/v1/ready` and for refused queries."""
+        if self.ready:
+            return None
+        if self.problem is not None:
+            return f"{self.name}: {self.problem.message}"
+        if self.state == "bootstrapping" and self.scan:
+            return f"{self.name}: bootstrapping, {self.scan['rows']} rows so far"
+        return f"{self.name}: {self.state.replace('_', ' ')}"
