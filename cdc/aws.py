@@ -1,0 +1,209 @@
+"""Clients of AWS: their parameters, credentials, time-outs, and the clock of the services.
+
+botocore is imported when the first client is made (0.5 s), never by importing this module. Service
+models are read once for the process; a session is cheap after that, so `AwsClients.reset` can drop
+one whose credentials were refused and look for credentials again from the start of the chain.
+
+Endpoints: an explicit one wins, else the SDK's own AWS_ENDPOINT_URL_* variables, else the region's.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from functools import cache
+from statistics import median
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+CONNECT_TIMEOUT_SECONDS = 3
+READ_TIMEOUT_SECONDS = 20
+_CLOCK_SAMPLES = 9
+_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+# By the names that botocore gives to its credential providers.
+_PROVIDERS = {
+    "env": {"env"},
+    "metadata": {"assume-role-with-web-identity", "container-role", "iam-role"},
+}
+
+_building = threading.Lock()  # making sessions and clients is not thread-safe in botocore
+
+Service = Literal["dynamodb", "dynamodbstreams", "sts", "s3"]
+
+
+@dataclass(frozen=True, slots=True)
+class AwsParams:
+    """Who asks, and where. With auth `key` both key fields are given, else the SDK's chain is used.
+
+    `iam_role_source` narrows that chain: `env` to the environment's keys, `metadata` to roles of
+    the pod, container or instance.
+    """
+
+    region: str | None = None
+    auth: Literal["iam_role", "key"] = "iam_role"
+    access_key_id: str | None = field(default=None, repr=False)
+    secret_access_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    iam_role_source: Literal["auto", "metadata", "env"] = "auto"
+    endpoint_url: str | None = None
+    streams_endpoint_url: str | None = None
+
+    def endpoint_of(self, service: Service) -> str | None:
+        """The explicit endpoint of a service, or None for the SDK's own choice.
+
+        Streams follow `endpoint_url` on emulators only: an endpoint of AWS serves one service.
+        """
+        if service == "sts":
+            return None
+        if service != "dynamodbstreams" or self.streams_endpoint_url:
+            return self.streams_endpoint_url if service == "dynamodbstreams" else self.endpoint_url
+        host = urlsplit(self.endpoint_url or "").hostname or ""
+        return None if host.endswith(_AWS_DOMAINS) else self.endpoint_url
+
+
+class ServiceClock:
+    """The service's time, told from the Date headers of its answers. Thread-safe.
+
+    The offset (local minus header, seconds) is the median of the last 9, so that one slow answer
+    does not move it. Date is in whole seconds, floored: `now` is early by about half a second,
+    never late, as are the creation times that it is compared with.
+    """
+
+    def __init__(self, local: Callable[[], float] = time.time) -> None:
+        self._local = local
+        self._offsets: deque[float] = deque(maxlen=_CLOCK_SAMPLES)
+        self._lock = threading.Lock()
+        self._offset_seconds = 0.0
+
+    @property
+    def offset_seconds(self) -> float:
+        """Local minus service; 0 before the first answer."""
+        return self._offset_seconds
+
+    def observe(self, date_header: str | None) -> None:
+        """Learn from one Date header; one that is missing or unreadable teaches nothing."""
+        try:
+            moment = parsedate_to_datetime(date_header or "").timestamp()
+        except ValueError:
+            return
+        offset = self._local() - moment
+        with self._lock:
+            self._offsets.append(offset)
+            self._offset_seconds = median(self._offsets)
+
+    def now(self) -> float:
+        """Service time, epoch seconds; the local clock before the first answer."""
+        return self._local() - self._offset_seconds
+
+    def attach(self, client: Any) -> None:
+        """Learn from every answer that a botocore client gets, refusals included."""
+        service = client.meta.service_model.service_id.hyphenize()
+        client.meta.events.register(f"response-received.{service}", self._on_response)
+
+    def _on_response(self, response_dict: dict[str, Any] | None = None, **_: Any) -> None:
+        if response_dict is not None:
+            self.observe(response_dict["headers"].get("Date"))
+
+
+class AwsClients:
+    """The clients of one identity, made when first asked for. Thread-safe.
+
+    Making one raises what botocore raises (no region, unusable endpoint, unknown profile).
+    `prepare` is called with each new client.
+    """
+
+    def __init__(
+        self, params: AwsParams, clock: ServiceClock, prepare: Callable[[Any], None]
+    ) -> None:
+        self._params = params
+        self._clock = clock
+        self._prepare = prepare
+        self._session: Any = None
+        self._clients: dict[Service, Any] = {}
+
+    def get(self, service: Service) -> Any:
+        """The client of a service."""
+        client = self._clients.get(service)
+        if client is None:
+            with _building:
+                client = self._clients.get(service) or self._make(service)
+                self._clients[service] = client
+        return client
+
+    def reset(self) -> None:
+        """Forget clients and credentials; the next `get` starts over."""
+        with _building:
+            self._session = None
+            self._clients = {}
+
+    def _make(self, service: Service) -> Any:
+        if self._session is None:
+            self._session = _new_session(self._params.iam_role_source)
+        client = _make_client(self._session, service, self._params)
+        self._clock.attach(client)
+        self._prepare(client)
+        return client
+
+
+def make_client(service: Service, params: AwsParams, **config: Any) -> Any:
+    """One client in a session of its own. `config`: more settings of botocore's Config."""
+    with _building:
+        return _make_client(_new_session(params.iam_role_source), service, params, **config)
+
+
+def _make_client(session: Any, service: Service, params: AwsParams, **config: Any) -> Any:
+    from botocore.config import Config
+    from botocore.exceptions import PartialCredentialsError
+
+    settings: dict[str, Any] = {
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "read_timeout": READ_TIMEOUT_SECONDS,
+        "retries": {"mode": "standard", "total_max_attempts": 3},
+        "max_pool_connections": 32,
+        "tcp_keepalive": True,
+        # Other stores answer newer checksum headers with refusals, or store them in the object.
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+        **config,
+    }
+    keys: dict[str, str | None] = {}
+    if params.auth == "key":
+        if not (params.access_key_id and params.secret_access_key):
+            # botocore would look elsewhere and find an identity that nobody named.
+            raise PartialCredentialsError(provider="configuration", cred_var="both keys")
+        keys = {
+            "aws_access_key_id": params.access_key_id,
+            "aws_secret_access_key": params.secret_access_key,
+            "aws_session_token": params.session_token,
+        }
+    return session.create_client(
+        service,
+        region_name=params.region,
+        endpoint_url=params.endpoint_of(service),
+        config=Config(**settings),
+        **keys,
+    )
+
+
+def _new_session(iam_role_source: str) -> Any:
+    from botocore.session import Session
+
+    session = Session()
+    session.register_component("data_loader", _loader())
+    wanted = _PROVIDERS.get(iam_role_source)
+    if wanted is not None:
+        resolver = session.get_component("credential_provider")
+        resolver.providers = [each for each in resolver.providers if each.METHOD in wanted]
+    return session
+
+
+@cache
+def _loader() -> Any:
+    """The reader of service models, shared: it remembers what it has read."""
+    from botocore.session import Session
+
+    return Session().get_component("data_loader")

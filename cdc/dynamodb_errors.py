@@ -1,0 +1,169 @@
+"""What botocore raises, told in the words of `cdc.errors`: one function, used by `cdc.dynamodb`.
+
+A message is one line: action, resource, place, and the first line of what the service said (further
+lines of a signature error repeat the request with its session token). Codes are those of the API
+references of DynamoDB and DynamoDB Streams, and what DynamoDB Local and others answer instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from botocore import exceptions as boto
+
+from cdc.errors import (
+    AccessDenied,
+    CdcError,
+    CredentialsRejected,
+    IteratorExpired,
+    Permanent,
+    ShardNotFound,
+    SourceUnreachable,
+    StreamDisabled,
+    TableNotFound,
+    Throttled,
+    Trimmed,
+)
+
+_KINDS: dict[type[CdcError], tuple[str, ...]] = {
+    Throttled: (
+        "BandwidthLimitExceeded",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    ),
+    CredentialsRejected: (
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    ),
+    AccessDenied: (
+        "AccessDenied",
+        "AccessDeniedException",
+        "KMSAccessDeniedException",
+        "NotAuthorized",
+        "OptInRequired",
+        "SubscriptionRequiredException",
+    ),
+    SourceUnreachable: (
+        "InternalFailure",
+        "InternalServerError",
+        "RequestTimeout",
+        "ServiceUnavailable",
+    ),
+    Trimmed: ("TrimmedDataAccessException",),
+    IteratorExpired: ("ExpiredIteratorException",),
+}
+_KIND_OF_CODE = {code: kind for kind, codes in _KINDS.items() for code in codes}
+_NO_CREDENTIALS = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.CredentialRetrievalError,
+    boto.TokenRetrievalError,
+    boto.MetadataRetrievalError,
+    boto.ProfileNotFound,
+    boto.SSOError,
+    boto.LoginError,
+)
+_NETWORK = (boto.HTTPClientError, boto.ChecksumError, boto.IncompleteReadError)
+_NO_REGION = (boto.NoRegionError, boto.InvalidRegionError, boto.EndpointProviderError)
+_TABLE_ACTIONS = {"DescribeTable", "Scan"}
+_MOST_CHARACTERS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What was asked of whom. `action` as in IAM without its prefix, e.g. GetRecords."""
+
+    action: str
+    resource: str
+    region: str
+    endpoint: str
+
+    @property
+    def where(self) -> str:
+        return f"dynamodb:{self.action} on {self.resource} in {self.region or 'no region'}"
+
+
+def translate(error: Exception, call: Call) -> CdcError:
+    """The error of the contract for anything that making or using a client raises."""
+    if isinstance(error, boto.ClientError):
+        return _of_service(error, call)
+    said = _first_line(str(error))
+    if isinstance(error, _NO_CREDENTIALS):
+        return CredentialsRejected(f"{call.where}: {said}")
+    if isinstance(error, boto.SSLError):
+        return SourceUnreachable(
+            f"{call.where}: no trusted TLS connection to {call.endpoint}: {said}",
+            hint="check AWS_CA_BUNDLE, an intercepting proxy and the clock",
+        )
+    if isinstance(error, _NETWORK):
+        return SourceUnreachable(f"{call.where}: no answer from {call.endpoint}: {said}")
+    if isinstance(error, _NO_REGION):
+        return Permanent(
+            f"{call.where}: {said}", hint="set dynamodb_region, or AWS_REGION in the environment"
+        )
+    return Permanent(
+        f"{call.where}: {type(error).__name__}: {said}",
+        hint="check region, endpoint_url and the AWS settings of this process",
+    )
+
+
+def _of_service(error: boto.ClientError, call: Call) -> CdcError:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    said = _first_line(str(error.response.get("Error", {}).get("Message", "")))
+    if code == "ResourceNotFoundException":
+        return _not_found(said, call)
+    kind = _KIND_OF_CODE.get(code) or _kind_of_status(status)
+    if code == "ValidationException" and call.action == "GetRecords" and "iterator" in said.lower():
+        kind = IteratorExpired  # a damaged iterator is replaced like an expired one
+    hint = None
+    if kind is AccessDenied:
+        hint = f"allow dynamodb:{call.action} on {call.resource}"
+    if kind is CredentialsRejected and "Signature" in code and "expired" in said.lower():
+        hint = "check this machine's clock"
+    if kind is SourceUnreachable:
+        code = f"{call.endpoint} answered {status} {code}"
+    if kind is Permanent:
+        hint = "check endpoint_url and the dataset's parameters"
+    return kind(f"{call.where}: {code}: {said}", hint=hint)
+
+
+def _kind_of_status(status: int) -> type[CdcError]:
+    if status >= 500 or status == 408:
+        return SourceUnreachable
+    return AccessDenied if status == 403 else Permanent
+
+
+def _not_found(said: str, call: Call) -> CdcError:
+    if call.action in _TABLE_ACTIONS:
+        return TableNotFound(
+            f"{call.where}: no such table",
+            hint=f"check the table's name, the region ({call.region or 'not set'}) and the account",
+        )
+    if call.action == "DescribeStream" or said.startswith("Requested resource not found: Stream"):
+        return StreamDisabled(f"{call.where}: no such stream: {said}")
+    return ShardNotFound(f"{call.where}: {said}")
+
+
+def _first_line(text: str) -> str:
+    lines = text.strip().splitlines() or ["no message"]
+    return lines[0][:_MOST_CHARACTERS]
