@@ -1,0 +1,210 @@
+"""All shards of a stream together: listings become events of shards, and ends release children.
+
+`cdc.lineage` knows one shard at a time; this module knows who is whose parent, and answers the
+questions of the reading loop: which shards want an iterator and where (`openings`), whose children
+have to be looked for (`drained`), and what was lost (`losses`). Pure; used by one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from cdc.checkpoint import ShardProgress, shard_started_at
+from cdc.lineage import Horizon, Shard, State, step
+from cdc.lineage_events import (
+    ChildListed,
+    EndReached,
+    ParentFinished,
+    ParentListed,
+    ShardEvent,
+    StreamEnded,
+    TimePassed,
+    Unlisted,
+)
+from cdc.position import After, At, End, FromStart, Position, sequence_order
+from cdc.source import ListedShard, ShardListing
+
+
+class ShardGraph:
+    """The shards of one stream with their states, positions and proofs."""
+
+    def __init__(self, horizon: Horizon) -> None:
+        self._horizon = horizon
+        self._shards: dict[str, Shard] = {}
+        self._children: dict[str, list[str]] = {}
+        self._in_state: dict[State, dict[str, None]] = {state: {} for state in State}
+
+    @classmethod
+    def start(
+        cls, listing: ShardListing, *, began_at: float, slack_seconds: float, horizon: Horizon
+    ) -> ShardGraph:
+        """The graph of a bootstrap that begins at `began_at`, service time, before its scan.
+
+        Open shards are read from their start, without records that the scan is sure to see; what a
+        closed shard holds was written before, so it counts as read.
+        """
+        graph = cls(horizon)
+        opening = FromStart(began_at - slack_seconds)
+        graph._admit(
+            ShardProgress(shard.shard_id, shard.parent_id, End(), ended_at=began_at)
+            if shard.is_closed
+            else ShardProgress(shard.shard_id, shard.parent_id, opening)
+            for shard in listing.shards
+        )
+        return graph
+
+    @classmethod
+    def resume(cls, shards: Mapping[str, ShardProgress], horizon: Horizon) -> ShardGraph:
+        """The graph that a checkpoint describes."""
+        graph = cls(horizon)
+        graph._admit(shards.values())
+        return graph
+
+    # ------------------------------------------------------------ events
+
+    def handle(self, event: ShardEvent) -> None:
+        """Apply an event of one shard, and what follows from it for its children."""
+        self._put(step(self._shards[event.shard_id], event, self._horizon))
+        if not isinstance(event, EndReached):
+            return
+        ended_at = self._shards[event.shard_id].progress.ended_at
+        for child in self._children.get(event.shard_id, ()):
+            if self._shards[child].state is State.BLOCKED:
+                self._put(step(self._shards[child], ParentFinished(child, ended_at), self._horizon))
+        self._finish_parents()
+
+    def advance(self, now: float) -> None:
+        """Move service time on: a shard that waits at its start may become unreadable."""
+        for shard_id in list(self._in_state[State.READY]):
+            self.handle(TimePassed(shard_id, now))
+
+    def listed(self, listing: ShardListing) -> tuple[str, ...]:
+        """Take in a listing; gives the ids of the shards that are new."""
+        ids = {shard.shard_id for shard in listing.shards}
+        new = [shard for shard in listing.shards if self._is_news(shard, listing, ids)]
+        self._admit(
+            ShardProgress(shard.shard_id, shard.parent_id, FromStart(), tip_at=self._floor(shard))
+            for shard in new
+        )
+        for shard in new:
+            for child in self._children.get(shard.shard_id, ()):
+                if self._shards[child].state is not State.BLOCKED:
+                    self.handle(ParentListed(child))
+        self._finish_parents()
+        if listing.is_complete:
+            if not listing.stream_is_enabled:
+                for shard_id in list(self._in_state[State.DRAINED]):
+                    self.handle(StreamEnded(shard_id))
+            self._notice_missing(ids, listing.listed_at)
+        return tuple(shard.shard_id for shard in new)
+
+    # ------------------------------------------------------------ questions
+
+    def __getitem__(self, shard_id: str) -> Shard:
+        return self._shards[shard_id]
+
+    def shards(self) -> Iterable[Shard]:
+        """Every shard that is remembered."""
+        return self._shards.values()
+
+    def openings(self) -> list[tuple[str, Position]]:
+        """Shards that want an iterator, and where."""
+        waiting = self._in_state[State.READY]
+        return [(shard_id, self._shards[shard_id].opening_position) for shard_id in waiting]
+
+    def reading(self) -> Iterable[str]:
+        """Shards that hold an iterator."""
+        return self._in_state[State.READING]
+
+    def drained(self) -> tuple[str, ...]:
+        """Shards whose children are to be looked for."""
+        return tuple(self._in_state[State.DRAINED])
+
+    def losses(self) -> tuple[Shard, ...]:
+        """Shards whose position cannot be read without a gap."""
+        return tuple(self._shards[shard_id] for shard_id in self._in_state[State.LOST])
+
+    def is_over(self) -> bool:
+        """True if nothing will ever come: every shard is finished (the stream is disabled)."""
+        return len(self._in_state[State.FINISHED]) == len(self._shards) > 0
+
+    def first_wanted(self, shard_id: str) -> int:
+        """Records with a smaller sequence number are known already."""
+        match self._shards[shard_id].progress.position:
+            case After(sequence):
+                return sequence_order(sequence) + 1
+            case At(sequence):
+                return sequence_order(sequence)
+            case _:
+                return 0
+
+    def progress(self) -> dict[str, ShardProgress]:
+        """What the checkpoint of the next commit says."""
+        return {shard_id: shard.progress for shard_id, shard in self._shards.items()}
+
+    def by_state(self) -> dict[str, int]:
+        """How many shards there are in each state."""
+        return {state.value: len(ids) for state, ids in self._in_state.items() if ids}
+
+    # ------------------------------------------------------------ inside
+
+    def _put(self, shard: Shard) -> None:
+        shard_id = shard.progress.shard_id
+        before = self._shards.get(shard_id)
+        if before is not None:
+            if before.state is not shard.state:
+                del self._in_state[before.state][shard_id]
+        elif shard.progress.parent_id is not None:
+            self._children.setdefault(shard.progress.parent_id, []).append(shard_id)
+        if shard.state is State.FORGOTTEN:
+            del self._shards[shard_id]
+            if shard.progress.parent_id is not None:
+                self._children[shard.progress.parent_id].remove(shard_id)
+            return
+        self._shards[shard_id] = shard
+        self._in_state[shard.state][shard_id] = None
+
+    def _admit(self, entries: Iterable[ShardProgress]) -> None:
+        admitted = {entry.shard_id: entry for entry in entries}
+        known = {**self.progress(), **admitted}
+        for entry in admitted.values():
+            parent = known.get(entry.parent_id or "")
+            if isinstance(entry.position, End):
+                self._put(Shard(entry, State.DRAINED))
+            elif parent is not None and not isinstance(parent.position, End):
+                self._put(Shard(entry, State.BLOCKED))
+            else:
+                self._put(Shard(entry, State.READY))
+        self._finish_parents()
+
+    def _finish_parents(self) -> None:
+        for shard_id in list(self._in_state[State.DRAINED]):
+            if self._children.get(shard_id):
+                self._put(step(self._shards[shard_id], ChildListed(shard_id), self._horizon))
+
+    def _is_news(self, shard: ListedShard, listing: ShardListing, ids: set[str]) -> bool:
+        if shard.shard_id in self._shards:
+            return False
+        parent = shard.parent_id
+        if not listing.is_complete and parent and parent not in self._shards and parent not in ids:
+            return False  # the answer left its parent out; the next complete one tells
+        # A listing may bring back a shard whose records are all trimmed. Its child began when it
+        # closed, so a known child beyond the horizon means that nothing is left to be read in it.
+        return not any(
+            self._horizon.is_past(shard_started_at(child), listing.listed_at)
+            for child in self._children.get(shard.shard_id, ())
+            if child in self._shards
+        )
+
+    def _floor(self, shard: ListedShard) -> float | None:
+        parent = self._shards.get(shard.parent_id or "")
+        return None if parent is None else parent.progress.ended_at
+
+    def _notice_missing(self, ids: set[str], listed_at: float) -> None:
+        for shard_id in [shard_id for shard_id in self._shards if shard_id not in ids]:
+            shard = self._shards[shard_id]
+            if shard.state is State.FINISHED and shard.progress.parent_id in self._shards:
+                continue  # ancestors first: a restart would take a parent without child for a leaf
+            has_child = any(child in ids for child in self._children.get(shard_id, ()))
+            self.handle(Unlisted(shard_id, listed_at, has_child))
+
