@@ -8,13 +8,20 @@ from hypothesis import settings
 from tests.servers.fixtures import (
     dynamodb_local,
     dynamodb_local_faketime,
+    dynamodb_local_server,
     moto_server,
     seaweedfs,
 )
 from tests.servers.process import FOREIGN_VARIABLES
 from tests.servers.tally import ServerTally
 
-__all__ = ["dynamodb_local", "dynamodb_local_faketime", "moto_server", "seaweedfs"]
+__all__ = [
+    "dynamodb_local",
+    "dynamodb_local_faketime",
+    "dynamodb_local_server",
+    "moto_server",
+    "seaweedfs",
+]
 
 # A CA bundle, endpoint or profile meant for the real cloud breaks clients on loopback.
 for _name in FOREIGN_VARIABLES:

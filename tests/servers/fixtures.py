@@ -8,7 +8,13 @@ from tests.servers.dynamodb_local import DynamoDBLocal, start_dynamodb_local
 from tests.servers.moto import MotoServer, start_moto
 from tests.servers.seaweedfs import SeaweedFS, start_seaweedfs
 
-__all__ = ["dynamodb_local", "dynamodb_local_faketime", "moto_server", "seaweedfs"]
+__all__ = [
+    "dynamodb_local",
+    "dynamodb_local_faketime",
+    "dynamodb_local_server",
+    "moto_server",
+    "seaweedfs",
+]
 
 
 @pytest.fixture(scope="session")
@@ -21,12 +27,20 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
 
 
 @pytest.fixture(scope="session")
-def dynamodb_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DynamoDBLocal]:
-    """One DynamoDB Local for the session; take a table of your own: `dynamodb_local.table()`."""
+def dynamodb_local_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[DynamoDBLocal]:
+    """One DynamoDB Local for the session, for fixtures that outlive a test: call `alone()`."""
     server = start_dynamodb_local(tmp_path_factory.mktemp("dynamodb-local"))
     yield server
     if server.process:
         server.process.stop()
+
+
+@pytest.fixture
+def dynamodb_local(dynamodb_local_server: DynamoDBLocal) -> DynamoDBLocal:
+    """An empty database for this test on the session's server."""
+    return dynamodb_local_server.alone()
 
 
 @pytest.fixture

@@ -127,6 +127,14 @@ def test_dynamodb_local_makes_a_table_without_a_stream(dynamodb_local: DynamoDBL
     assert dynamodb_local.table(view=None).stream_arn is None
 
 
+def test_dynamodb_local_gives_each_test_a_database(dynamodb_local_server: DynamoDBLocal) -> None:
+    one, other = dynamodb_local_server.alone(), dynamodb_local_server.alone()
+    table = one.table()
+
+    assert one.dynamodb().list_tables()["TableNames"] == [table.name]
+    assert other.dynamodb().list_tables()["TableNames"] == []
+
+
 @pytest.mark.slow
 def test_dynamodb_local_under_faketime_rolls_shards_over(
     dynamodb_local_faketime: Callable[[str], DynamoDBLocal],
