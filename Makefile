@@ -27,7 +27,7 @@ CODE := $(wildcard cdc snapshotter restorer snowmelt tests benchmarks)
 .PHONY: help install demo test check fix bench soak lock servers clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p;/^$$/q' $(firstword $(MAKEFILE_LIST))
+	@awk '/^#/ {sub(/^# ?/, ""); print; next} {exit}' $(firstword $(MAKEFILE_LIST))
 
 install: $(STAMP)
 
