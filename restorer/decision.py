@@ -16,9 +16,10 @@ The best state there is decides. For role central, the first row that applies:
 | near-expired and `recover`, or expired  | REFUSE (6) | SERVE_STALE_AND_BOOT… | BOOTSTRAP        |
 | nothing at all                          | BOOTSTRAP  | BOOTSTRAP             | BOOTSTRAP        |
 
-If snapshots exist and none can be used, `bootstrap_on_failure` decides: `warn` and `fallback`
-BOOTSTRAP, `retry` WAITs. After a damaged one only `fallback` goes on to older ones. Without
-permission to bootstrap, each BOOTSTRAP is a REFUSE: 6 expired, 5 damaged, 11 unreadable, 4 nothing.
+If snapshots exist and none can be used, or the bucket cannot be read, `bootstrap_on_failure`
+decides: `warn` and `fallback` BOOTSTRAP, `retry` WAITs. After a damaged one only `fallback` goes on
+to older ones. Without permission to bootstrap, each BOOTSTRAP is a REFUSE: 6 expired, 5 damaged,
+11 unreadable, 4 nothing, or the code of the store's trouble.
 
 Role edge does not resume the stream, so age does not count, and it never bootstraps: it goes to the
 pointer's current snapshot or, where that cannot be used, to an older one that is not behind what it
@@ -96,20 +97,21 @@ class _Case:
 
     def as_central(self) -> Decision:
         local = self.local
-        if self.facts.rejected and self.policy.bootstrap_on_failure != "fallback":
-            return self._nothing_usable()
+        takes_older = self.policy.bootstrap_on_failure == "fallback" or not self.facts.rejected
         local_age, _ = age_of(local.resumable_until, self.facts.now, self.policy)
         for age in self.resumable_ages:
             if local.may_be_served and local_age == age:
                 return self._keep("the stream can be resumed from the local file")
-            if self.usable(age):
-                better = [*self.usable(age), *self.usable(*self.resumable_ages)]
-                return self._restore(
-                    list(dict.fromkeys(better)), "the stream can be resumed from this snapshot"
-                )
+            if takes_older and self.usable(age):
+                others = self.usable(*self.resumable_ages)
+                candidates = list(dict.fromkeys([*self.usable(age), *others]))
+                return self._restore(candidates, "the stream can be resumed from this snapshot")
         if local.exists and not local.may_be_served and local_age == "fresh":
             return self._bootstrap("the local file's bootstrap goes on where it stopped")
-        if local.may_be_served or self.usable():
+        has_failed = bool(self.facts.rejected) or self.published.trouble is not None
+        if has_failed and self.policy.bootstrap_on_failure == "retry":
+            return self._nothing_usable()
+        if local.may_be_served or (takes_older and self.usable()):
             return self._too_old()
         return self._nothing_usable()
 
@@ -129,9 +131,9 @@ class _Case:
         return self._made(Action.SERVE_STALE_AND_BOOTSTRAP, why, stale)
 
     def _nothing_usable(self) -> Decision:
-        if not self.judged:
+        if not self.judged and self.published.trouble is None:
             return self._bootstrap("there is no snapshot")
-        exit_code, message = worst(self.judged)
+        exit_code, message = self._worst()
         if self.policy.bootstrap_on_failure == "retry":
             return self._made(Action.WAIT, message, exit_code=exit_code)
         return self._bootstrap(message)
@@ -141,21 +143,18 @@ class _Case:
         if not candidates and local.may_be_served:
             return self._keep("no snapshot can be used; an edge serves what it has")
         if not candidates:
-            exit_code, message = worst(self.judged)
+            exit_code, message = self._worst()
             return self._made(
                 Action.WAIT, f"{message}; an edge never bootstraps", exit_code=exit_code
             )
         newest = candidates[0]
         if local.is_at(newest):
             return self._keep("the local file is at the newest usable snapshot")
-        if self._is_ahead_of(newest) and not self._is_rolled_back_to(newest):
+        if local.is_ahead_of(newest) and not self._is_rolled_back_to(newest):
             return self._keep("the local file is ahead of the newest usable snapshot")
-        onward = [c for c in candidates[1:] if not self._is_ahead_of(c) and not local.is_at(c)]
+        onward = [c for c in candidates[1:] if not local.is_ahead_of(c) and not local.is_at(c)]
         why = "an edge does not resume the stream: the newest snapshot is taken at any age"
         return self._restore([newest, *onward], why)
-
-    def _is_ahead_of(self, candidate: Candidate) -> bool:
-        return self.local.may_be_served and self.local.is_ahead_of(candidate)
 
     def _is_rolled_back_to(self, candidate: Candidate) -> bool:
         """True if the centre went back to this snapshot: then so do its followers."""
@@ -164,23 +163,33 @@ class _Case:
 
     def as_asked(self) -> Decision:
         """For an operator, and for whoever names a snapshot, a time or a version."""
-        candidates, role = self.usable(), self.policy.role
+        candidates, policy = self.usable(), self.policy
         what = str(self.selection) or "the newest snapshot"
-        if role == "central" and candidates:
+        if policy.role == "central" and candidates:
             candidates = self.usable(*self.resumable_ages)
             if not candidates and not self.facts.rejected:
                 return self.refuse(6, f"{what} is too old to resume the stream from it")
         if not candidates:
-            return self.refuse(*worst(self.judged))
-        newest, held = candidates[0], self.published.hold
-        if held is not None and role != "operator" and newest.snapshot_id != self.published.current:
-            return self.refuse(14, f"followers are held at {self.published.current}: {held}")
+            return self._nothing_asked_for(what)
+        newest, published = candidates[0], self.published
+        is_past = policy.role != "operator" and newest.snapshot_id != published.current
+        if published.hold is not None and is_past:
+            return self.refuse(14, f"followers are held at {published.current}: {published.hold}")
         if self.local.is_at(newest):
             return self._keep("the target is at this snapshot already")
-        if self.local.is_ahead_of(newest) and not self.policy.replace:
+        if self.local.is_ahead_of(newest) and not policy.replace:
             ours, theirs = self.local.version, newest.version
             return self.refuse(3, f"the target is at version {ours}, the snapshot at {theirs}")
         return self._restore(candidates, f"{what} was asked for")
+
+    def _nothing_asked_for(self, what: str) -> Decision:
+        matches = any(self.selection.includes(each.candidate) for each in self.judged)
+        if self.judged and not matches:
+            return self.refuse(4, f"no snapshot matches {what}")
+        return self.refuse(*self._worst())
+
+    def _worst(self) -> tuple[int, str]:
+        return worst(self.judged, self.published.trouble)
 
     # ------------------------------------------------------------ outcomes
 
@@ -193,6 +202,8 @@ class _Case:
     def _restore(self, candidates: list[Candidate], why: str) -> Decision:
         # Compressed bytes do not outgrow what they hold: less space than that is surely too little.
         needed, free = candidates[0].stored_bytes, self.facts.free_bytes
+        if free < needed and self.policy.role == "edge" and self.local.may_be_served:
+            return self._keep(f"no space for a newer snapshot: it needs {size_text(needed)}")
         if free < needed:
             return self.refuse(12, f"needs more than {size_text(needed)}, has {size_text(free)}")
         return self._made(Action.RESTORE, why, candidates)
@@ -200,7 +211,7 @@ class _Case:
     def _bootstrap(self, why: str) -> Decision:
         if self.policy.allow_bootstrap:
             return self._made(Action.BOOTSTRAP, why)
-        exit_code, message = worst(self.judged)
+        exit_code, message = self._worst()
         return self.refuse(exit_code, f"{message}, and a bootstrap is not allowed")
 
     def _made(
@@ -238,6 +249,8 @@ class _Case:
                 if each.candidate.created_at > chosen.created_at
             ]
             remarks += passed[:5]
+        if self.published.trouble is not None:
+            remarks.append(self.published.trouble.reason)
         if self.published.hold is not None:
             remarks.append(f"followers are held: {self.published.hold}")
         return tuple(remarks)

@@ -5,6 +5,7 @@ RestoreError
 ├── NoFallbackLeft       every snapshot that would do is damaged: bootstrap, or call a person
 ├── CheckpointExpired    what is there cannot be resumed, and the policy says to stop
 ├── Unreadable           written by another engine or a newer program: change this node
+│   └── JournalUnreadable    a begun switch cannot be understood
 ├── Refused              a person has to say more
 │   ├── WouldOverwrite       the target holds something that is not an older state of this dataset
 │   ├── ForeignLineage       the snapshots were taken from another table or stream
@@ -58,6 +59,12 @@ class Unreadable(RestoreError):
 
     exit_code = 11
     hint = "upgrade snowmelt on this node, or set acceleration.engine to that of the snapshots"
+
+
+class JournalUnreadable(Unreadable):
+    """The journal of a begun switch is of another version, or names a file that is gone."""
+
+    hint = "upgrade snowmelt on this node; the old file is in the directory `previous` beside it"
 
 
 class Refused(RestoreError):

@@ -5,6 +5,7 @@ All times are epoch seconds of the service's clock, all sizes bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,6 +55,14 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why the bucket could not be asked: one line, and the exit code of a command that needs it."""
+
+    exit_code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """What the bucket offers. `candidates`: newest first; `current`: where followers should be."""
 
@@ -61,12 +70,14 @@ class Published:
     current: str | None = None
     lineage_id: str | None = None
     hold: str | None = None
+    trouble: Trouble | None = None
 
     @staticmethod
-    def of(pointer: Pointer) -> Published:
-        """What a pointer offers."""
+    def of(pointer: Pointer, catalog: Iterable[CatalogEntry] | None = None) -> Published:
+        """What a pointer offers; `catalog` where more of it was read than the pointer holds."""
+        entries = pointer.catalog if catalog is None else catalog
         return Published(
-            candidates=tuple(Candidate.of(entry) for entry in pointer.catalog),
+            candidates=tuple(Candidate.of(entry) for entry in entries),
             current=pointer.current,
             lineage_id=pointer.lineage_id,
             hold=pointer.hold,
@@ -77,7 +88,8 @@ class Published:
 class LocalFile:
     """The file at the target path. `lineage` is None where it holds no checkpoint of ours.
 
-    `is_complete`: the bootstrap scan has ended, so the file may be served.
+    `is_complete`: the bootstrap scan has ended, so the file may be served. `snapshot_id`: what it
+    was restored from, where that is known.
     """
 
     exists: bool = False
@@ -86,6 +98,7 @@ class LocalFile:
     version: int = 0
     resumable_until: float | None = None
     is_complete: bool = False
+    snapshot_id: str | None = None
 
     @property
     def may_be_served(self) -> bool:
@@ -93,21 +106,21 @@ class LocalFile:
         return self.exists and self.lineage is not None and self.is_complete
 
     def is_at(self, candidate: Candidate) -> bool:
-        """True if this is exactly the candidate's state."""
-        return self.may_be_served and self._state == _state_of(candidate)
+        """True if this is exactly the candidate's state.
+
+        A snapshot taken just after a take-over has a newer generation than the checkpoint inside.
+        """
+        same = self.generation == candidate.generation or self.snapshot_id == candidate.snapshot_id
+        return self._is_like(candidate) and self.version == candidate.version and same
 
     def is_ahead_of(self, candidate: Candidate) -> bool:
         """True if both are of one lineage and this one is newer."""
-        same = self.lineage is not None and self.lineage.id == candidate.lineage_id
-        return same and self._state > _state_of(candidate)
+        ours = (self.generation, self.version)
+        return self._is_like(candidate) and ours > (candidate.generation, candidate.version)
 
-    @property
-    def _state(self) -> tuple[str, int, int]:
-        return (self.lineage.id if self.lineage else "", self.generation, self.version)
-
-
-def _state_of(candidate: Candidate) -> tuple[str, int, int]:
-    return (candidate.lineage_id, candidate.generation, candidate.version)
+    def _is_like(self, candidate: Candidate) -> bool:
+        lineage = self.lineage
+        return self.may_be_served and lineage is not None and lineage.id == candidate.lineage_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cdc.checkpoint import age_seconds
-from restorer.facts import Candidate, Facts, Policy, Published, Selection
+from restorer.facts import Candidate, Facts, Policy, Published, Selection, Trouble
 
 Age = Literal["fresh", "near_expired", "expired"]
 
@@ -88,8 +88,10 @@ def _unreadable(candidate: Candidate, policy: Policy) -> str | None:
     return None
 
 
-def worst(judged: tuple[Judged, ...]) -> tuple[int, str]:
+def worst(judged: tuple[Judged, ...], trouble: Trouble | None = None) -> tuple[int, str]:
     """Exit code and one line for a node that can take none of these."""
+    if trouble is not None:
+        return trouble.exit_code, trouble.reason
     for exit_code, verdict in ((DAMAGED, "damaged"), (UNREADABLE, "unreadable here")):
         found = [each for each in judged if each.unusable and each.exit_code == exit_code]
         if found:

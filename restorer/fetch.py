@@ -1,0 +1,201 @@
+"""Parallel download of a plan into files, each block checked before it is written.
+
+    ranged read -> frame -> plain bytes -> digest of each block -> positioned write
+
+Eight threads by default: decompression, digests and file I/O leave Python's lock. A thread holds
+one read (8 MiB) and the frames of one run of neighbouring blocks (4 MiB), so memory is bounded by
+the number of threads. A file gets its length first and stays sparse where the map has holes. The
+first error stops the other threads.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdc.errors import FileUnusable
+from restorer.errors import NoSpace
+from restorer.plan import BlockPlace, Plan, RangedRead
+from snapshotter.digest import digest
+from snapshotter.errors import Corrupt
+from snapshotter.format import Header
+from snapshotter.frames import open_frame
+from snapshotter.store import ObjectStore
+
+THREADS = 8
+_RUN_BYTES = 4 * 1024 * 1024
+_RUN_BLOCKS = 512  # half of the longest vector that Linux takes in one write
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What was done. `bytes_fetched` includes gaps between frames that were read along."""
+
+    bytes_fetched: int
+    bytes_written: int
+    blocks: int
+
+
+def fetch(
+    store: ObjectStore,
+    plan: Plan,
+    files: Sequence[Path],
+    *,
+    threads: int = THREADS,
+    progress: Progress | None = None,
+) -> Fetched:
+    """Create `files`, one for each part of the plan, and fill them.
+
+    `progress` gets the bytes fetched and the blocks written so far, from one thread at a time.
+    Raises Corrupt (naming object, snapshot and block), ObjectMissing, NoSpace, FileUnusable and the
+    store's errors; the files are then worthless.
+    """
+    reads, tally = _Reads(plan.reads()), _Tally(progress)
+    with ExitStack() as opened:
+        descriptors: list[int] = []
+        for path, part in zip(files, plan.header.parts, strict=True):
+            descriptors.append(_created(path, part.length))
+            opened.callback(os.close, descriptors[-1])
+
+        def work() -> None:
+            while (read := reads.next()) is not None:
+                data = store.get_range(read.key, read.offset, read.length)
+                blocks = _checked(read, data, plan.header, store.url)
+                tally.add(len(data), *_written(blocks, descriptors, files))
+
+        with ThreadPoolExecutor(threads, thread_name_prefix="fetch") as pool:
+            workers = [pool.submit(work) for _ in range(threads)]
+            try:
+                wait(workers, return_when=FIRST_EXCEPTION)
+            finally:
+                reads.stop()
+        for worker in workers:
+            worker.result()
+    return tally.total()
+
+
+class _Reads:
+    """The reads still to be done; each thread takes the next."""
+
+    def __init__(self, reads: Iterator[RangedRead]) -> None:
+        self._reads = reads
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def next(self) -> RangedRead | None:
+        with self._lock:
+            return None if self._stopped else next(self._reads, None)
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+
+
+class _Tally:
+    """Sums over all threads."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._fetched = self._written = self._blocks = 0
+
+    def add(self, fetched: int, written: int, blocks: int) -> None:
+        with self._lock:
+            self._fetched += fetched
+            self._written += written
+            self._blocks += blocks
+            if self._progress is not None:
+                self._progress(self._fetched, self._blocks)
+
+    def total(self) -> Fetched:
+        return Fetched(self._fetched, self._written, self._blocks)
+
+
+def _checked(
+    read: RangedRead, data: bytes, header: Header, url: str
+) -> Iterator[tuple[BlockPlace, memoryview]]:
+    """Every block of a read whose digest is right, in the order of the plan."""
+    algorithm = header.digest_algorithm
+    for entry, blocks in read.frames:
+        at = entry.offset - read.offset
+        try:
+            plain = memoryview(open_frame(entry, data[at : at + entry.stored]))
+        except Corrupt as error:
+            raise _damaged(read, blocks[0], header, url, str(error)) from error
+        for place in blocks:
+            block = plain[place.frame_offset : place.frame_offset + place.size]
+            if digest(block, algorithm) != place.digest:
+                raise _damaged(read, place, header, url, "the block does not match its digest")
+            yield place, block
+
+
+def _damaged(read: RangedRead, place: BlockPlace, header: Header, url: str, why: str) -> Corrupt:
+    part = header.parts[place.part].name
+    return Corrupt(
+        f"{url}/{read.key} is damaged: {why} (block {place.number} of {part}, "
+        f"snapshot {header.snapshot_id})"
+    )
+
+
+def _written(
+    blocks: Iterator[tuple[BlockPlace, memoryview]], descriptors: list[int], files: Sequence[Path]
+) -> tuple[int, int]:
+    """Write blocks, neighbours in one call. Returns bytes and blocks."""
+    written = count = size = 0
+    run: list[memoryview] = []
+    part = start = 0
+    for place, block in blocks:
+        joins = place.part == part and place.file_offset == start + size
+        if run and not (joins and size < _RUN_BYTES and len(run) < _RUN_BLOCKS):
+            _write(descriptors[part], run, start, files[part])
+            run, size = [], 0
+        if not run:
+            part, start = place.part, place.file_offset
+        run.append(block)
+        size += len(block)
+        written += len(block)
+        count += 1
+    if run:
+        _write(descriptors[part], run, start, files[part])
+    return written, count
+
+
+def _write(descriptor: int, run: list[memoryview], offset: int, path: Path) -> None:
+    try:
+        done = os.pwritev(descriptor, run, offset)
+        size = sum(map(len, run))
+        if done < size:
+            # A signal or a full disk cuts a write short; the second call tells which.
+            rest = memoryview(b"".join(run))
+            while done < size:
+                done += os.pwrite(descriptor, rest[done:], offset + done)
+    except OSError as error:
+        raise write_failed(path, error) from error
+
+
+def _created(path: Path, length: int) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            os.ftruncate(descriptor, length)
+        except OSError:
+            os.close(descriptor)
+            raise
+    except OSError as error:
+        raise write_failed(path, error) from error
+    return descriptor
+
+
+def write_failed(path: Path, error: OSError) -> NoSpace | FileUnusable:
+    """The named error for a failed write below the target."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace(f"no space left while writing {path}")
+    return FileUnusable(f"cannot write {path}: {error.strerror}")

@@ -1,0 +1,151 @@
+"""From the maps of a snapshot to ranged reads: what to fetch, in which order, and how much.
+
+The reads are made window by window while they are consumed, because the entries of a large map
+would take more memory than all of the download: a window is 32 segments of 1,024 blocks of one
+part. Inside a window frames are taken in the order in which they lie in their packs, which is file
+order where a pack is a base; neighbours share a read of up to 8 MiB, and a frame of several blocks
+is read once. Holes are not read: the restored file is sparse there. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from snapshotter import codec, layout
+from snapshotter.format import DATA, ENTRY_BYTES, Header, MapEntry, PartMap
+
+READ_BYTES = 8 * 1024 * 1024
+# A request costs about as much time as 64 KiB more of an answer.
+GAP_BYTES = 64 * 1024
+_WINDOW_SEGMENTS = 32
+# What the file system itself and the engine's first open take.
+_SLACK_BYTES = 4 * 1024 * 1024
+
+
+class BlockPlace(NamedTuple):
+    """One block: where it belongs in its part's file, and where it is in its plain frame."""
+
+    part: int
+    number: int
+    file_offset: int
+    size: int
+    frame_offset: int
+    digest: bytes
+
+
+class Frame(NamedTuple):
+    """A frame and the blocks wanted from it; `entry` says how it is stored."""
+
+    entry: MapEntry
+    blocks: tuple[BlockPlace, ...]
+
+
+class RangedRead(NamedTuple):
+    """One request: `length` bytes from `offset` of the pack `key`, with the frames inside."""
+
+    key: str
+    offset: int
+    length: int
+    frames: tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A restore, before its first request for data. `segments`: of each part, checked.
+
+    `download_bytes`: frames, without the gaps read along. `data_bytes`: what is written to disk.
+    """
+
+    header: Header
+    segments: tuple[tuple[bytes, ...], ...]
+    download_bytes: int
+    data_bytes: int
+    blocks: int
+    holes: int
+
+    @property
+    def disk_needed_bytes(self) -> int:
+        """Space on the volume: the data, the log once more because it is folded in, and slack."""
+        tails = sum(part.length for part in self.header.parts if part.name == "tail")
+        return self.data_bytes + tails + _SLACK_BYTES
+
+    def reads(self) -> Iterator[RangedRead]:
+        """Every read, in order. Raises Corrupt for an entry that cannot be."""
+        for ordinal, (part, segments) in enumerate(
+            zip(self.header.parts, self.segments, strict=True)
+        ):
+            for first in range(0, len(segments), _WINDOW_SEGMENTS):
+                window = slice(first, first + _WINDOW_SEGMENTS)
+                refs = part.segments[window]
+                entries = [
+                    codec.decode_segment(data, ref, part, self.header)
+                    for ref, data in zip(refs, segments[window], strict=True)
+                ]
+                yield from _reads(self.header, ordinal, part, refs[0].first, entries)
+
+
+def make_plan(header: Header, segments: Sequence[Sequence[bytes]]) -> Plan:
+    """The plan for a header and the encoded segments of each of its parts, in the parts' order."""
+    blocks = holes = data_bytes = 0
+    for part, encoded in zip(header.parts, segments, strict=True):
+        # The kind is the first byte of each entry: counting it needs no decoding.
+        data = sum(segment[::ENTRY_BYTES].count(DATA) for segment in encoded)
+        blocks += data
+        holes += part.block_count - data
+        data_bytes += min(data * max(part.block_size, part.preamble), part.length)
+    return Plan(
+        header=header,
+        segments=tuple(tuple(encoded) for encoded in segments),
+        download_bytes=header.stored_bytes,
+        data_bytes=data_bytes,
+        blocks=blocks,
+        holes=holes,
+    )
+
+
+def _reads(
+    header: Header, ordinal: int, part: PartMap, first: int, window: Sequence[Sequence[MapEntry]]
+) -> Iterator[RangedRead]:
+    frames: dict[tuple[int, ...], tuple[MapEntry, list[BlockPlace]]] = {}
+    number = first
+    for entries in window:
+        for entry in entries:
+            if entry.kind == DATA:
+                offset, size = part.span(number)
+                place = BlockPlace(
+                    ordinal, number, offset, size, entry.index * part.block_size, entry.digest
+                )
+                where = (entry.pack, entry.offset, entry.stored, entry.raw, entry.codec)
+                frames.setdefault(where, (entry, []))[1].append(place)
+            number += 1
+    ordered = [Frame(entry, tuple(blocks)) for _, (entry, blocks) in sorted(frames.items())]
+    yield from _coalesced(header, ordered)
+
+
+def _coalesced(header: Header, frames: Sequence[Frame]) -> Iterator[RangedRead]:
+    run: list[Frame] = []
+    start = end = 0
+    for frame in frames:
+        entry = frame.entry
+        joins = (
+            bool(run)
+            and entry.pack == run[-1].entry.pack
+            and entry.offset - end <= GAP_BYTES
+            and entry.offset + entry.stored - start <= READ_BYTES
+        )
+        if run and not joins:
+            yield _read(header, run, start, end)
+            run = []
+        if not run:
+            start = end = entry.offset
+        run.append(frame)
+        end = max(end, entry.offset + entry.stored)
+    if run:
+        yield _read(header, run, start, end)
+
+
+def _read(header: Header, run: list[Frame], start: int, end: int) -> RangedRead:
+    key = layout.pack_key(header.dataset, header.packs[run[0].entry.pack])
+    return RangedRead(key, start, end - start, tuple(run))
