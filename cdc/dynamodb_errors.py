@@ -82,7 +82,12 @@ _NO_CREDENTIALS = (
     boto.SSOError,
     boto.LoginError,
 )
-_NETWORK = (boto.HTTPClientError, boto.ChecksumError, boto.IncompleteReadError)
+_NETWORK = (
+    boto.HTTPClientError,
+    boto.ConnectionError,
+    boto.ChecksumError,
+    boto.IncompleteReadError,
+)
 _NO_REGION = (boto.NoRegionError, boto.InvalidRegionError, boto.EndpointProviderError)
 _TABLE_ACTIONS = {"DescribeTable", "Scan"}
 _MOST_CHARACTERS = 300
