@@ -19,7 +19,7 @@ class Reaction(Enum):
     """What the loop does about an error."""
 
     RETRY = "retry"  # after a back-off, this shard alone
-    REOPEN = "reopen"  # at once, with a new iterator from the position
+    REOPEN = "reopen"  # with a new iterator from the position
     PERSIST = "persist"  # for ever after a back-off, and loudly; the first start fails instead
     LOSE = "lose"  # the position is in doubt: the lineage decides whether it is a gap
     STOP = "stop"  # a person has to change something

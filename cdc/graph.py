@@ -207,4 +207,3 @@ class ShardGraph:
                 continue  # ancestors first: a restart would take a parent without child for a leaf
             has_child = any(child in ids for child in self._children.get(shard_id, ()))
             self.handle(Unlisted(shard_id, listed_at, has_child))
-

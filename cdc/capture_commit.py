@@ -1,0 +1,138 @@
+"""Commits of capture: decoded batches with the checkpoint that covers them, and failed commits.
+
+A failed commit has an unknown outcome, so the file is asked: if it holds the checkpoint that was to
+be written, the commit happened; if it holds the one before, the same batch is written again; any
+other is somebody else's, and the run ends. A full disk is waited out while readers are served on,
+and because the loop waits here, nothing more is read meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from cdc.accelerator import Accelerator
+from cdc.backoff import delay_seconds
+from cdc.batch import Batch, schema_of
+from cdc.checkpoint import Checkpoint, ScanProgress, ShardProgress
+from cdc.decode import Decoder, ShardRecords
+from cdc.errors import FileUnusable, NoSpace
+from cdc.polling import Workers
+from cdc.records import ScanPage
+from cdc.troubles import Troubles
+
+Write = Callable[[Batch, Checkpoint], None]
+
+
+class Committer:
+    """The one writer of the file. `checkpoint`: the last commit's; totals count since the start."""
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        checkpoint: Checkpoint,
+        *,
+        generation: Callable[[], int],
+        now: Callable[[], float],
+        workers: Workers,
+        troubles: Troubles,
+        stop: threading.Event,
+        on_commit: Callable[[Checkpoint], None] | None,
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.records = 0
+        self.batches = 0
+        self.ttl_deletes = 0
+        self.quarantined = 0
+        self.misfits: Counter[str] = Counter()
+        self._accelerator = accelerator
+        self._decoder = Decoder(accelerator.keys)
+        self._columns = accelerator.columns()
+        self._generation = generation
+        self._now = now
+        self._workers = workers
+        self._troubles = troubles
+        self._stop = stop
+        self._on_commit = on_commit
+
+    def commit_stream(
+        self,
+        pages: list[ShardRecords],
+        shards: Mapping[str, ShardProgress],
+        watermark: float | None,
+    ) -> bool:
+        """Commit pages of shards; without pages the checkpoint alone. False if stopped before."""
+        if pages:
+            batch = self._decoder.changes(pages, self._columns)
+        else:
+            batch = Batch(schema_of(self._columns).empty_table(), self._columns)
+        checkpoint = self._following(shards, watermark, self.checkpoint.scan)
+        return self._write(self._accelerator.apply, batch, checkpoint)
+
+    def commit_scan(
+        self,
+        pages: list[ScanPage],
+        shards: Mapping[str, ShardProgress],
+        watermark: float | None,
+        scan: ScanProgress,
+    ) -> bool:
+        """Commit pages of the scan; every stream page that `shards` covers is committed before."""
+        items = [item for page in pages for item in page.items]
+        batch = self._decoder.scan(items, self._columns)
+        checkpoint = self._following(shards, watermark, scan)
+        return self._write(self._accelerator.append_scan, batch, checkpoint)
+
+    def _following(
+        self,
+        shards: Mapping[str, ShardProgress],
+        watermark: float | None,
+        scan: ScanProgress,
+    ) -> Checkpoint:
+        return self.checkpoint.next(
+            generation=self._generation(),
+            shards=shards,
+            watermark=watermark,
+            scan=scan,
+            updated_at=self._now(),
+        )
+
+    def _write(self, write: Write, batch: Batch, checkpoint: Checkpoint) -> bool:
+        failures = 0
+        while True:
+            try:
+                if failures == 0 or not self._is_written(checkpoint):
+                    write(batch, checkpoint)
+                break
+            except NoSpace as error:
+                failures += 1
+                self._troubles.failed("commit", error, self._now(), is_loud=True)
+            if self._stop.is_set():
+                return False
+            self._workers.pause(delay_seconds(failures, 0.0), self._stop)
+        self._troubles.succeeded("commit")
+        self._count(batch)
+        self._columns = batch.columns
+        self.checkpoint = checkpoint
+        if self._on_commit is not None:
+            self._on_commit(checkpoint)
+        return True
+
+    def _is_written(self, checkpoint: Checkpoint) -> bool:
+        stored = self._accelerator.checkpoint()
+        if stored is not None and stored.lineage == checkpoint.lineage:
+            if stored.version == checkpoint.version:
+                return True
+            if stored.version == self.checkpoint.version:
+                return False
+        raise FileUnusable(
+            f"{self._accelerator.path} holds a checkpoint that this process did not write",
+            hint="stop whatever else writes to the file",
+        )
+
+    def _count(self, batch: Batch) -> None:
+        self.records += batch.records
+        self.batches += 1
+        self.ttl_deletes += batch.ttl_deletes
+        self.quarantined += len(batch.poison)
+        self.misfits.update(batch.misfits)

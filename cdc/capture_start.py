@@ -1,0 +1,152 @@
+"""The beginning of capture: which table this is, and from which checkpoint reading goes on.
+
+A file without a checkpoint gets one before anything is read (bootstrap); a file with one must
+belong to the table that the source describes now. At the first start an error that a person has to
+repair is raised; a node that has data already waits for the repair and goes on serving.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from cdc.accelerator import Accelerator
+from cdc.backoff import Reaction, delay_seconds, reaction
+from cdc.batch import Batch, schema_of
+from cdc.bootstrap import begin_scan, segments_for
+from cdc.capture_status import CaptureSettings
+from cdc.checkpoint import Checkpoint, Lineage
+from cdc.errors import CdcError, LineageChanged
+from cdc.graph import ShardGraph
+from cdc.lineage import Horizon
+from cdc.polling import Workers
+from cdc.source import ShardListing, Source, SourceDescription
+from cdc.troubles import Troubles
+
+_FIRST_START_TRIES = 4
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What reading starts with. `is_bootstrap`: the listing is fresh."""
+
+    description: SourceDescription
+    checkpoint: Checkpoint
+    graph: ShardGraph
+    is_bootstrap: bool
+
+
+def open_capture(
+    source: Source,
+    accelerator: Accelerator,
+    settings: CaptureSettings,
+    *,
+    generation: Callable[[], int],
+    patience: Patience,
+) -> Opened | None:
+    """Describe the table, then resume from the file's checkpoint or commit the first one.
+
+    None if it was stopped meanwhile. Raises LineageChanged, and at a first start what a person has
+    to repair.
+    """
+    description = patience.insist("describe", source.describe)
+    if description is None:
+        return None
+    horizon = Horizon(retention_seconds=description.retention_seconds)
+    checkpoint = accelerator.checkpoint()
+    if checkpoint is not None:
+        check_same_source(checkpoint.lineage, description)
+        graph = ShardGraph.resume(checkpoint.shards, horizon)
+        return Opened(description, checkpoint, graph, is_bootstrap=False)
+    listing = patience.insist("listing", source.list_shards)
+    if listing is None:
+        return None
+    return _begin(source, accelerator, settings, description, listing, horizon, generation())
+
+
+def check_same_source(lineage: Lineage, description: SourceDescription) -> None:
+    """Raise LineageChanged if the table or its stream is another one than the file's."""
+    if lineage.same_source(description.table_id, description.stream_arn):
+        return
+    what = "stream" if lineage.table_id == description.table_id else "table"
+    raise LineageChanged(
+        f"the {what} of {description.table_name} is not the one that the file was built from: "
+        f"{lineage.stream_arn} then, {description.stream_arn} now"
+    )
+
+
+class Patience:
+    """Repeats a call of the start-up as long as the situation allows it."""
+
+    def __init__(
+        self,
+        troubles: Troubles,
+        workers: Workers,
+        stop: threading.Event,
+        now: Callable[[], float],
+        jitter: Callable[[], float],
+        on_trouble: Callable[[], None],
+    ) -> None:
+        self._troubles = troubles
+        self._workers = workers
+        self._stop = stop
+        self._now = now
+        self._jitter = jitter
+        self._on_trouble = on_trouble
+
+    def insist(self, operation: str, call: Callable[[], _Result]) -> _Result | None:
+        """The call's result, or None once stopped. Raises what repeating does not help."""
+        failures = 0
+        while not self._stop.is_set():
+            try:
+                result = call()
+            except CdcError as error:
+                failures += 1
+                self._troubles.failed(operation, error, self._now())
+                gives_up = self._troubles.is_first_start and failures >= _FIRST_START_TRIES
+                if gives_up or reaction(error) not in (Reaction.RETRY, Reaction.PERSIST):
+                    raise
+                self._on_trouble()
+                self._workers.pause(delay_seconds(failures, self._jitter()), self._stop)
+                continue
+            self._troubles.succeeded(operation)
+            return result
+        return None
+
+
+def _begin(
+    source: Source,
+    accelerator: Accelerator,
+    settings: CaptureSettings,
+    description: SourceDescription,
+    listing: ShardListing,
+    horizon: Horizon,
+    generation: int,
+) -> Opened:
+    began_at = source.now()
+    graph = ShardGraph.start(
+        listing, began_at=began_at, slack_seconds=settings.skip_slack_seconds, horizon=horizon
+    )
+    stamp = datetime.fromtimestamp(began_at, UTC).strftime("%Y%m%dT%H%M%SZ")
+    segments = settings.scan_segments or segments_for(description.item_count)
+    checkpoint = Checkpoint(
+        lineage=Lineage(
+            table_name=description.table_name,
+            table_id=description.table_id,
+            stream_arn=description.stream_arn,
+            epoch=f"{stamp}-{secrets.token_hex(2)}",
+        ),
+        generation=generation,
+        version=1,
+        scan=begin_scan(segments, began_at),
+        shards=graph.progress(),
+        updated_at=began_at,
+    )
+    columns = accelerator.columns()
+    accelerator.apply(Batch(schema_of(columns).empty_table(), columns), checkpoint)
+    return Opened(description, checkpoint, graph, is_bootstrap=True)

@@ -1,0 +1,102 @@
+"""What capture is told and what it tells: settings and status as values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from cdc.checkpoint import Checkpoint, age_seconds, resumable_until
+from cdc.watermark import RESOLUTION_SECONDS, lag_seconds
+
+Phase = Literal["starting", "bootstrapping", "catching_up", "following", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSettings:
+    """How to read. `scan_segments` None: by the table's item count.
+
+    `shard_calls_per_second` is the service's limit; emulators have none.
+    """
+
+    ready_lag_ms: int = 2_000
+    poll_interval_seconds: float = 0.25
+    shard_calls_per_second: float = 5.0
+    stream_threads: int = 8
+    scan_threads: int = 8
+    scan_segments: int | None = None
+    scan_max_rcu: float | None = None
+    in_flight_bytes: int = 64 * 1024 * 1024
+    # Records older than this before the bootstrap's start are left to the scan. Clocks may differ
+    # by as much, and creation times of an emulator are rounded to the minute.
+    skip_slack_seconds: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScanStatus:
+    """Progress of the bootstrap scan."""
+
+    rows: int = 0
+    segments_done: int = 0
+    segments: int = 0
+    rows_per_second: float = 0.0
+    eta_seconds: float | None = None
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureStatus:
+    """Where capture stands. Times are service time, epoch seconds; None means unknown.
+
+    `degraded`: what a person should know, although capture goes on; `degraded_since` its begin.
+    """
+
+    phase: Phase = "starting"
+    ready: bool = False
+    degraded: str | None = None
+    degraded_since: float | None = None
+    lag_ms: int | None = None
+    lag_uncertainty_ms: int = int(RESOLUTION_SECONDS * 1000)
+    watermark: float | None = None
+    checkpoint: Checkpoint | None = None
+    checkpoint_age_seconds: float | None = None
+    resumable_until: float | None = None
+    stream_is_over: bool = False
+    shards: Mapping[str, int] = field(default_factory=dict)
+    shards_without_child: int = 0
+    scan: ScanStatus = field(default_factory=ScanStatus)
+    records_total: int = 0
+    batches_total: int = 0
+    ttl_deletes_total: int = 0
+    quarantined_total: int = 0
+    empty_polls_total: int = 0
+    iterator_refreshes_total: int = 0
+    transient_errors_total: int = 0
+    errors: Mapping[str, int] = field(default_factory=dict)
+    misfits: Mapping[str, int] = field(default_factory=dict)
+    last_error: str | None = None
+
+
+class StatusBoard:
+    """The last status that the loop put up, aged to the moment of asking. Thread-safe."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._status = CaptureStatus()
+
+    def put_up(self, status: CaptureStatus) -> None:
+        """Replace the status; the fields that depend on the time of asking are filled later."""
+        self._status = status
+
+    def status(self) -> CaptureStatus:
+        """The status now: a loop that hangs shows as a lag that grows."""
+        status = self._status
+        now = self._now()
+        lag = lag_seconds(status.watermark, now)
+        until = None if status.checkpoint is None else resumable_until(status.checkpoint)
+        return replace(
+            status,
+            lag_ms=None if lag is None else round(lag * 1000),
+            resumable_until=until,
+            checkpoint_age_seconds=None if until is None else age_seconds(until, now),
+        )

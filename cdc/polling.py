@@ -1,0 +1,167 @@
+"""Calls of the source on threads, with the results in one queue for the loop.
+
+A job never raises a `CdcError`: it comes back in the result, because the loop decides what to do
+about it. Any other exception is a bug and is raised where results are taken. Bodies are parsed
+here, off the loop's thread. Stream and scan have threads of their own, or a scan of 32 segments
+would starve the stream beside it.
+
+`Workers` is the seam for tests: a simulator runs the jobs on the spot and moves a virtual clock.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from cdc.errors import CdcError
+from cdc.position import Position
+from cdc.records import RecordPage, ScanPage, parse_records, parse_scan
+from cdc.source import ShardListing, Source, SourceDescription
+
+Lane = Literal["stream", "scan"]
+
+
+@dataclass(frozen=True, slots=True)
+class PageFetched:
+    """One poll of a shard. `iterator`: the one that was used, None if none was given."""
+
+    shard_id: str
+    iterator: str | None
+    page: RecordPage | None = None
+    size_bytes: int = 0
+    requested_at: float = 0.0
+    error: CdcError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFetched:
+    """One page of a segment."""
+
+    segment: int
+    page: ScanPage | None = None
+    size_bytes: int = 0
+    error: CdcError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShardsFetched:
+    """A listing. `parent_id` "": all shards, and with them what the table is now."""
+
+    parent_id: str
+    listing: ShardListing | None = None
+    error: CdcError | None = None
+    description: SourceDescription | None = None
+    description_error: CdcError | None = None
+
+
+Fetched = PageFetched | ScanFetched | ShardsFetched
+Job = Callable[[], Fetched]
+
+
+class Workers(Protocol):
+    """Runs jobs somewhere and gives their results in the order in which they ended."""
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that is never set back."""
+
+    def submit(self, lane: Lane, job: Job) -> None:
+        """Start a job, now or when a thread is free."""
+
+    def results(self, timeout_seconds: float, most: int) -> list[Fetched]:
+        """At most `most` results; none if there is none within the time."""
+
+    def pause(self, seconds: float, stop: threading.Event) -> None:
+        """Do nothing for a while, or until `stop` is set."""
+
+    def close(self) -> None:
+        """Start nothing more; jobs under way end by themselves and are forgotten."""
+
+
+class ThreadWorkers:
+    """Threads of this process."""
+
+    def __init__(self, stream_threads: int, scan_threads: int) -> None:
+        self._results: queue.SimpleQueue[Fetched | Exception] = queue.SimpleQueue()
+        self._lanes = {
+            "stream": ThreadPoolExecutor(stream_threads, "snowmelt-stream"),
+            "scan": ThreadPoolExecutor(scan_threads, "snowmelt-scan"),
+        }
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def submit(self, lane: Lane, job: Job) -> None:
+        self._lanes[lane].submit(self._run, job)
+
+    def results(self, timeout_seconds: float, most: int) -> list[Fetched]:
+        taken: list[Fetched] = []
+        try:
+            taken.append(self._take(max(timeout_seconds, 0.0)))
+            while len(taken) < most:
+                taken.append(self._take(0.0))
+        except queue.Empty:
+            pass  # fewer than asked for are ready: go on with these
+        return taken
+
+    def pause(self, seconds: float, stop: threading.Event) -> None:
+        stop.wait(seconds)
+
+    def close(self) -> None:
+        for pool in self._lanes.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _take(self, timeout_seconds: float) -> Fetched:
+        result = self._results.get(timeout=timeout_seconds) if timeout_seconds else self._ready()
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def _ready(self) -> Fetched | Exception:
+        return self._results.get_nowait()
+
+    def _run(self, job: Job) -> None:
+        try:
+            self._results.put(job())
+        except Exception as error:  # noqa: BLE001 - raised in the loop, where it ends the run
+            self._results.put(error)
+
+
+def poll(source: Source, shard_id: str, iterator: str | None, position: Position) -> PageFetched:
+    """Read the next page of a shard, with a new iterator where there is none."""
+    try:
+        if iterator is None:
+            iterator = source.open_iterator(shard_id, position)
+        raw = source.get_records(iterator)
+        page = parse_records(raw.body)
+    except CdcError as error:
+        return PageFetched(shard_id, iterator, error=error)
+    return PageFetched(shard_id, iterator, page, len(raw.body), raw.requested_at)
+
+
+def scan_page(source: Source, segment: int, total: int, start_key: str | None) -> ScanFetched:
+    """Read the next page of a segment of the table."""
+    try:
+        raw = source.scan(segment, total, start_key)
+        page = parse_scan(raw.body)
+    except CdcError as error:
+        return ScanFetched(segment, error=error)
+    return ScanFetched(segment, page, len(raw.body))
+
+
+def list_shards(source: Source, parent_id: str) -> ShardsFetched:
+    """List the children of a shard; for "" all shards, after which the table is described too."""
+    try:
+        listing = source.list_children(parent_id) if parent_id else source.list_shards()
+    except CdcError as error:
+        return ShardsFetched(parent_id, error=error)
+    if parent_id:
+        return ShardsFetched(parent_id, listing)
+    try:
+        return ShardsFetched(parent_id, listing, description=source.describe())
+    except CdcError as error:
+        return ShardsFetched(parent_id, listing, description_error=error)

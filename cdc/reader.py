@@ -1,0 +1,247 @@
+"""Reading a stream: submits what is due, and takes results into the graph and the pending batch.
+
+The graph decides from where, the pace decides when, the source answers on threads; this module only
+moves values between them. One call per shard is under way at a time, the next begins after its page
+was taken, and all calls together are bounded by bytes, so memory is bounded whatever the number of
+shards. A page enters the pending batch and the graph in the same breath: the positions of the graph
+are what the next commit covers. Used by the loop's thread only.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from functools import partial
+
+from cdc.backoff import Reaction, reaction
+from cdc.capture_status import CaptureSettings
+from cdc.decode import ShardRecords
+from cdc.errors import CdcError, PositionLost, ShardNotFound, Trimmed
+from cdc.graph import ShardGraph
+from cdc.lineage import State
+from cdc.lineage_events import (
+    EndReached,
+    IteratorLost,
+    IteratorOpened,
+    PageRead,
+    PositionRefused,
+    ShardRefused,
+)
+from cdc.pace import Discovery, ShardPace
+from cdc.polling import PageFetched, ShardsFetched, Workers, list_shards, poll
+from cdc.position import FromStart, sequence_order
+from cdc.records import StreamRecord
+from cdc.source import Source
+from cdc.troubles import Troubles
+
+FULL_PAGE_RECORDS = 1_000
+FULL_PAGE_BYTES = 900_000  # a page ends before the record that would exceed 1 MB
+_PAGE_BYTES = 1024 * 1024
+
+
+class StreamReader:
+    """The shards of one stream, being read."""
+
+    def __init__(
+        self,
+        source: Source,
+        graph: ShardGraph,
+        workers: Workers,
+        troubles: Troubles,
+        settings: CaptureSettings,
+        jitter: Callable[[], float],
+    ) -> None:
+        self.graph = graph
+        self.discovery = Discovery()
+        self.empty_polls = 0
+        self.iterator_refreshes = 0
+        self._source = source
+        self._workers = workers
+        self._troubles = troubles
+        self._settings = settings
+        self._jitter = jitter
+        self._iterators: dict[str, str] = {}
+        self._paces: dict[str, ShardPace] = {}
+        self._timers: list[tuple[float, str]] = []
+        self._pending: list[ShardRecords] = []
+        self._in_flight = 0
+        self._largest_page = _PAGE_BYTES
+        self._is_listing = False
+
+    # ------------------------------------------------------------ what to do next
+
+    def submit_due(self, now: float) -> None:
+        """Start every call that is due and fits into the byte budget."""
+        parent_id = None if self._is_listing else self.discovery.due(now, self.graph.drained())
+        if parent_id is not None:
+            self._is_listing = True
+            self.discovery.begin(parent_id, now)
+            self._workers.submit("stream", partial(list_shards, self._source, parent_id))
+        self._begin_new_shards(now)
+        while self._timers and self._timers[0][0] <= now and self._has_room():
+            at, shard_id = heapq.heappop(self._timers)
+            pace = self._paces.get(shard_id)
+            if pace is not None and pace.next_at == at:
+                self._submit(shard_id, pace, now)
+
+    def next_at(self) -> float:
+        """The earliest time at which a call is due."""
+        first = self._timers[0][0] if self._timers and self._has_room() else float("inf")
+        if self._is_listing:
+            return first
+        return min(first, self.discovery.next_at(self.graph.drained()))
+
+    def take_pending(self) -> list[ShardRecords]:
+        """The pages handed over since the last commit, in the order of reading."""
+        pending, self._pending = self._pending, []
+        return pending
+
+    # ------------------------------------------------------------ results
+
+    def take_listing(self, fetched: ShardsFetched, now: float) -> None:
+        """Take in a listing, or back off. Raises what cannot be waited out."""
+        self._is_listing = False
+        if fetched.error is not None:
+            self._troubles.failed("listing", fetched.error, self._source.now())
+            if reaction(fetched.error) not in (Reaction.RETRY, Reaction.PERSIST):
+                raise fetched.error
+            self.discovery.failed(now, self._jitter())
+            return
+        self._troubles.succeeded("listing")
+        self.discovery.succeeded(fetched.parent_id, now)
+        if fetched.listing is not None:
+            self.graph.listed(fetched.listing)
+        self.check_losses()
+
+    def take_page(self, fetched: PageFetched, now: float) -> None:
+        """Hand a page over to the pending batch, or react to its error."""
+        self._in_flight -= 1
+        shard_id, pace = fetched.shard_id, self._paces[fetched.shard_id]
+        if fetched.iterator is not None and self.graph[shard_id].state is State.READY:
+            self.graph.handle(IteratorOpened(shard_id))
+            self._iterators[shard_id] = fetched.iterator
+        if fetched.error is not None or fetched.page is None:
+            if fetched.error is not None:
+                self._take_error(shard_id, fetched.error, pace, now)
+            return
+        self._troubles.succeeded(f"shard:{shard_id}")
+        page, requested_at = fetched.page, fetched.requested_at
+        self._largest_page = max(self._largest_page, fetched.size_bytes)
+        self._hand_over(shard_id, page.records, requested_at)
+        if page.next_iterator is None:
+            self.graph.handle(EndReached(shard_id, requested_at))
+            del self._iterators[shard_id], self._paces[shard_id]
+            return
+        self._iterators[shard_id] = page.next_iterator
+        self._schedule_next(shard_id, pace, fetched, now)
+
+    def advance(self, service_now: float) -> None:
+        """Move service time on. Raises Trimmed if a shard became unreadable."""
+        self.graph.advance(service_now)
+        self.check_losses()
+
+    def check_losses(self) -> None:
+        """Raise Trimmed if a shard's position was lost."""
+        losses = self.graph.losses()
+        if losses:
+            first = losses[0]
+            more = f" (and {len(losses) - 1} more shards)" if len(losses) > 1 else ""
+            position = first.progress.position
+            raise Trimmed(f"shard {first.progress.shard_id} at {position}: {first.reason}{more}")
+
+    # ------------------------------------------------------------ inside
+
+    def _has_room(self) -> bool:
+        return self._in_flight < max(1, self._settings.in_flight_bytes // self._largest_page)
+
+    def _begin_new_shards(self, now: float) -> None:
+        for shard_id, _ in self.graph.openings():
+            if shard_id not in self._paces:
+                self._paces[shard_id] = ShardPace(next_at=now)
+                heapq.heappush(self._timers, (now, shard_id))
+
+    def _submit(self, shard_id: str, pace: ShardPace, now: float) -> None:
+        iterator = self._iterators.get(shard_id)
+        position = self.graph[shard_id].opening_position
+        pace.begin(now)
+        self._in_flight += 1
+        self._workers.submit("stream", partial(poll, self._source, shard_id, iterator, position))
+
+    def _schedule(self, shard_id: str, pace: ShardPace) -> None:
+        if pace.next_at is not None:
+            heapq.heappush(self._timers, (pace.next_at, shard_id))
+
+    def _schedule_next(
+        self, shard_id: str, pace: ShardPace, fetched: PageFetched, now: float
+    ) -> None:
+        poll_seconds = self._settings.poll_interval_seconds
+        records = len(fetched.page.records) if fetched.page is not None else 0
+        if records >= FULL_PAGE_RECORDS or fetched.size_bytes >= FULL_PAGE_BYTES:
+            pace.full_page(now, 1 / self._settings.shard_calls_per_second)
+        elif records or self.graph[shard_id].tip.tip_at is None:
+            pace.part_page(now, poll_seconds)
+        else:
+            pace.idle_page(now, poll_seconds, len(self._paces))
+        self._schedule(shard_id, pace)
+
+    def _hand_over(self, shard_id: str, read: list[StreamRecord], requested_at: float) -> None:
+        wanted = self._wanted(shard_id, read)
+        self.empty_polls += not read
+        newest = wanted[-1] if wanted else None
+        self.graph.handle(
+            PageRead(
+                shard_id,
+                requested_at,
+                is_empty=not read,
+                last_sequence=newest.sequence if newest else None,
+                newest_created=newest.created if newest else None,
+            )
+        )
+        if wanted:
+            self._pending.append(ShardRecords(shard_id, wanted))
+
+    def _wanted(self, shard_id: str, read: list[StreamRecord]) -> list[StreamRecord]:
+        """Records that are not known already and that the scan is not sure to see."""
+        if not read:
+            return read
+        position = self.graph[shard_id].progress.position
+        if isinstance(position, FromStart):
+            skip_before = position.skip_before
+            if skip_before is None or read[0].created >= skip_before:
+                return read
+            return [record for record in read if record.created >= skip_before]
+        first = self.graph.first_wanted(shard_id)
+        if sequence_order(read[0].sequence) >= first:
+            return read
+        return [record for record in read if sequence_order(record.sequence) >= first]
+
+    def _take_error(self, shard_id: str, error: CdcError, pace: ShardPace, now: float) -> None:
+        service_now = self._source.now()
+        self._troubles.failed(f"shard:{shard_id}", error, service_now)
+        match reaction(error):
+            case Reaction.STOP:
+                raise error
+            case Reaction.REOPEN:
+                self.iterator_refreshes += 1
+                self._forget_iterator(shard_id)
+                self.graph.handle(IteratorLost(shard_id))
+            case Reaction.LOSE:
+                self._forget_iterator(shard_id)
+                self._refuse(shard_id, error, service_now)
+            case _:
+                pass  # the iterator, if there is one, is good for the next try
+        pace.failed(now, self._jitter())
+        self._schedule(shard_id, pace)
+
+    def _refuse(self, shard_id: str, error: CdcError, service_now: float) -> None:
+        if isinstance(error, ShardNotFound):
+            self.graph.handle(ShardRefused(shard_id))
+        else:
+            self.graph.handle(PositionRefused(shard_id, service_now))
+        if self.graph[shard_id].state is State.LOST and isinstance(error, PositionLost):
+            position = self.graph[shard_id].progress.position
+            reason = self.graph[shard_id].reason
+            raise type(error)(f"shard {shard_id} at {position}: {reason}: {error}")
+
+    def _forget_iterator(self, shard_id: str) -> None:
+        self._iterators.pop(shard_id, None)
