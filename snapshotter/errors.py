@@ -9,7 +9,8 @@ SnapshotError
 ├── Corrupt                bytes that do not match their digest, length or format
 ├── FormatTooNew           written by a newer format than this reader knows
 ├── Fenced                 another producer owns the dataset
-└── NothingToSnapshot      the file holds no finished bootstrap yet
+├── NothingToSnapshot      the file holds no finished bootstrap yet
+└── GateRefused            the state of the file may not become the newest snapshot
 """
 
 from __future__ import annotations
@@ -90,3 +91,10 @@ class NothingToSnapshot(SnapshotError):
 
     exit_code = 4
     hint = "wait until the bootstrap has finished"
+
+
+class GateRefused(SnapshotError):
+    """The publish gate found reasons against this state; the message names them all."""
+
+    exit_code = 4
+    hint = "the newest good snapshot stays; see why the stream or the table is in this state"

@@ -14,9 +14,9 @@
 Little-endian; an entry has 56 bytes. `kind` is hole or data; `pack` indexes the header's list of
 packs, in which an empty name is a place that no entry uses. Consecutive blocks of one segment may
 share a frame: then `slot` counts the block in the decompressed frame, and `raw` is the frame's
-length. `digest` is of the block's plain bytes. A part's root digest is over its entries' digests in block
-order (holes as 32 zero bytes), so it names the content and not where it is stored. Encoding and
-decoding are in `snapshotter.codec` (manifest) and `snapshotter.sealed` (JSON objects); offsets,
+length. `digest` is of the block's plain bytes. A part's root digest is over its entries' digests in
+block order (holes as 32 zero bytes), so it names the content and not where it is stored. Encoding
+and decoding are in `snapshotter.codec` (manifest) and `snapshotter.sealed` (JSON objects); offsets,
 limits and the version rule in docs/format.md.
 """
 

@@ -1,0 +1,127 @@
+"""The header and the pointer of a new snapshot, from what was stored and what was there. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from cdc.accelerator import FrozenImage
+from snapshotter import codec, layout
+from snapshotter.blocks import KnownMap, KnownSegment
+from snapshotter.codec import EncodedManifest
+from snapshotter.errors import PreconditionFailed
+from snapshotter.format import CatalogEntry, DigestAlgorithm, Header, PartMap, Pointer
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """A part's map; `own` are its new segments, whose offsets count from the manifest's first."""
+
+    part: PartMap
+    segments: tuple[KnownSegment, ...]
+    own: tuple[bytes, ...]
+    blocks_new: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A snapshot that is being made. `base` is the map whose blocks it may share."""
+
+    dataset: str
+    snapshot_id: str
+    attempt_id: str
+    created_at: float
+    resumable_until: float | None
+    algorithm: DigestAlgorithm
+    producer: str
+    base: KnownMap | None
+
+    @property
+    def manifest(self) -> str:
+        """The manifest's key."""
+        return layout.manifest_key(self.dataset, self.snapshot_id)
+
+    @property
+    def live(self) -> frozenset[int]:
+        """Places in the list of packs that may not be taken by new packs."""
+        return frozenset() if self.base is None else self.base.packs
+
+
+def assemble(
+    image: FrozenImage,
+    draft: Draft,
+    parts: Sequence[StoredPart],
+    new_packs: Mapping[int, str],
+    pack_bytes: int,
+) -> tuple[EncodedManifest, KnownMap]:
+    """The manifest's bytes, and the map that the next snapshot is compared with."""
+    segments = [segment for part in parts for segment in part.segments]
+    own = [data for part in parts for data in part.own]
+    old = {} if draft.base is None else dict(enumerate(draft.base.header.packs))
+    header = Header(
+        snapshot_id=draft.snapshot_id,
+        attempt_id=draft.attempt_id,
+        dataset=draft.dataset,
+        created_at=draft.created_at,
+        checkpoint=image.checkpoint,
+        resumable_until=draft.resumable_until,
+        engine=image.engine,
+        engine_version=image.engine_version,
+        storage_version=image.storage_version,
+        digest_algorithm=draft.algorithm,
+        row_count=image.row_count,
+        columns=image.columns.encode(),
+        keys=json.dumps(image.keys.to_json(), separators=(",", ":"), ensure_ascii=False),
+        packs=blockmap.pack_list(old | dict(new_packs), blockmap.live_packs(segments)),
+        parts=tuple(part.part for part in parts),
+        stored_bytes=sum(segment.stored for segment in segments),
+        new_bytes=pack_bytes + sum(map(len, own)),
+        producer=draft.producer,
+    )
+    encoded = codec.encode_manifest(header, own)
+    known = {
+        stored.part.name: tuple(
+            replace(segment, ref=ref)
+            for segment, ref in zip(stored.segments, part.segments, strict=True)
+        )
+        for stored, part in zip(parts, encoded.header.parts, strict=True)
+    }
+    return encoded, KnownMap(encoded.header, known)
+
+
+def entry_of(encoded: EncodedManifest) -> CatalogEntry:
+    """What the pointer repeats of a header. `generation` is the one in the snapshot's id."""
+    header = encoded.header
+    return CatalogEntry(
+        snapshot_id=header.snapshot_id,
+        manifest=layout.manifest_key(header.dataset, header.snapshot_id),
+        header_length=encoded.header_length,
+        header_digest=encoded.header_digest,
+        lineage_id=header.checkpoint.lineage.id,
+        generation=layout.SnapshotId.parse(header.snapshot_id).generation,
+        version=header.checkpoint.version,
+        created_at=header.created_at,
+        watermark=header.checkpoint.watermark,
+        resumable_until=header.resumable_until,
+        engine=header.engine,
+        storage_version=header.storage_version,
+        row_count=header.row_count,
+        file_bytes=header.file_bytes,
+        stored_bytes=header.stored_bytes,
+        new_bytes=header.new_bytes,
+    )
+
+
+def check_base_stands(pointer: Pointer, current: str | None, header: Header) -> None:
+    """Raise PreconditionFailed if the pointer moved so that the new snapshot cannot follow."""
+    if pointer.current != current:
+        raise PreconditionFailed(
+            f"{pointer.dataset}: the current snapshot was changed during the publish",
+            hint="nothing was published; the next publish starts from the new one",
+        )
+    if set(pointer.condemned) & set(header.packs):
+        raise PreconditionFailed(
+            f"{pointer.dataset}: a pack that the new snapshot shares was condemned meanwhile",
+            hint="nothing was published; the next publish does without that pack",
+        )

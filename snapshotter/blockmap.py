@@ -1,0 +1,168 @@
+"""The map of the snapshot before, and how the next one grows out of it, segment by segment.
+
+    digests, places of stored frames, segment before ──merge──> the same segment, or a new one
+
+Segments are immutable and shared: one whose blocks are all as before is referenced, not written
+again. A frame lies in one segment, so a segment knows alone what it needs: its packs, its stored
+bytes. Shared segments name packs by place, so a place in the list of packs is given away only when
+no segment uses it. Pure.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from snapshotter import codec
+from snapshotter.blocks import Frame, Geometry
+from snapshotter.digest import digest, segment_digests
+from snapshotter.format import (
+    DATA,
+    DIGEST_BYTES,
+    ENTRY_BYTES,
+    HOLE_ENTRY,
+    SEGMENT_ENTRIES,
+    DigestAlgorithm,
+    Header,
+    MapEntry,
+    PartMap,
+    PartName,
+    SegmentRef,
+)
+
+_LEAST_ENTRIES = 64
+_ZERO = bytes(DIGEST_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSegment:
+    """An encoded segment, where it lies, which packs it needs and how many bytes of them."""
+
+    data: bytes
+    ref: SegmentRef
+    packs: frozenset[int]
+    stored: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownMap:
+    """A snapshot as the next one is compared with it."""
+
+    header: Header
+    parts: Mapping[PartName, tuple[KnownSegment, ...]]
+
+    def part(self, geometry: Geometry, algorithm: DigestAlgorithm) -> PartMap | None:
+        """The part whose block numbers mean the same places, and digests the same bytes."""
+        shape = (geometry.name, geometry.block_size, geometry.preamble, algorithm)
+        return next(
+            (
+                part
+                for part in self.header.parts
+                if (part.name, part.block_size, part.preamble, self.header.digest_algorithm)
+                == shape
+            ),
+            None,
+        )
+
+    def segments(self, part: PartMap, segment_entries: int) -> tuple[KnownSegment, ...]:
+        """The part's segments, cut anew if they are to be of another size.
+
+        Segments cut anew lie nowhere: their reference has no key. Larger ones are multiples of the
+        smaller, so that a frame still lies in one segment.
+        """
+        if part.segment_entries == segment_entries:
+            return self.parts[part.name]
+        data = b"".join(segment.data for segment in self.parts[part.name])
+        size = segment_entries * ENTRY_BYTES
+        return tuple(
+            known(data[at : at + size], SegmentRef(at // ENTRY_BYTES, 0, "", 0, 0, ""))
+            for at in range(0, len(data), size)
+        )
+
+    @property
+    def packs(self) -> frozenset[int]:
+        """Places in the header's list of packs that an entry uses."""
+        return live_packs(segment for part in self.parts.values() for segment in part)
+
+
+def live_packs(segments: Iterable[KnownSegment]) -> frozenset[int]:
+    """Places in the list of packs that these segments use."""
+    return frozenset().union(*(segment.packs for segment in segments))
+
+
+def known(data: bytes, ref: SegmentRef) -> KnownSegment:
+    """A segment with what it needs, from its entries."""
+    frames = {
+        (entry.pack, entry.offset): entry.stored
+        for entry in codec.unpack_entries(data)
+        if entry.kind == DATA
+    }
+    packs = frozenset(pack for pack, _ in frames)
+    return KnownSegment(data, ref, packs, sum(frames.values()))
+
+
+def segment_size(block_count: int, before: int | None) -> int:
+    """Entries of a segment: near the square root of the map, a power of two.
+
+    One changed block costs its segment anew and each segment a line in the header, so small files
+    want small segments. Segments of `before` are kept, to be shared, until the map is much longer.
+    """
+    wanted = min(SEGMENT_ENTRIES, max(_LEAST_ENTRIES, 1 << math.isqrt(block_count).bit_length()))
+    return wanted if before is None or wanted > 2 * before else before
+
+
+def frame_entries(
+    frame: Frame, pack: int, offset: int, digests: Sequence[bytes]
+) -> dict[int, MapEntry]:
+    """Entries by block number of a frame stored at `offset`; `digests` are those of its blocks."""
+    return {
+        frame.first + slot: MapEntry(
+            DATA, frame.codec, slot, pack, offset, len(frame.stored), frame.raw, one
+        )
+        for slot, one in enumerate(digests)
+    }
+
+
+def merge(
+    first: int,
+    digests: Sequence[bytes],
+    fresh: Mapping[int, MapEntry],
+    before: KnownSegment | None,
+) -> KnownSegment | bytes:
+    """The segment of the blocks from `first`: the one before if nothing changed, or a new one.
+
+    `digests` has 32 zero bytes for a hole; `fresh` are entries of changed blocks by number.
+    """
+    old = [] if before is None else segment_digests(before.data)
+    if before is not None and before.ref.key and list(digests) == old:
+        return before
+    entries = [] if before is None else codec.unpack_entries(before.data)
+
+    def entry(number: int, one: bytes) -> MapEntry:
+        if one == _ZERO:
+            return HOLE_ENTRY
+        return fresh.get(first + number) or entries[number]
+
+    return codec.encode_segment([entry(number, one) for number, one in enumerate(digests)])
+
+
+def place(first: int, data: bytes, key: str, offset: int, algorithm: DigestAlgorithm) -> SegmentRef:
+    """The reference to a new segment; `offset` counts from the manifest's first segment."""
+    count = len(data) // ENTRY_BYTES
+    return SegmentRef(first, count, key, offset, len(data), digest(data, algorithm).hex())
+
+
+def free_places(live: frozenset[int]) -> Iterator[int]:
+    """Places in the list of packs that no segment uses, lowest first, without end.
+
+    Segments are shared by snapshots and name packs by place, so a place in use keeps its pack.
+    """
+    return (place for place in itertools.count() if place not in live)
+
+
+def pack_list(names: Mapping[int, str], live: frozenset[int]) -> tuple[str, ...]:
+    """The header's list of packs, by place; a place that no segment uses is empty."""
+    end = max(live, default=-1) + 1
+    return tuple(names[place] if place in live else "" for place in range(end))

@@ -1,0 +1,90 @@
+"""The publish gate: may this state become the newest snapshot of the dataset? Pure.
+
+fencing    the pointer's generation is ours; same lineage: the checkpoint covers the published one,
+           shard by shard; another lineage: its epoch is newer
+reasons    the checkpoint is expired, or its age unknown; the table is empty and was not before
+"""
+
+from __future__ import annotations
+
+from cdc import checkpoint as checkpoints
+from cdc.accelerator import FrozenImage
+from cdc.checkpoint import Checkpoint
+from snapshotter.errors import Fenced, NothingToSnapshot
+from snapshotter.format import CatalogEntry, Header, Pointer
+
+
+def check_owner(pointer: Pointer, generation: int) -> None:
+    """Raise Fenced unless the pointer is of this generation."""
+    if pointer.generation != generation:
+        raise Fenced(
+            f"{pointer.dataset}: generation {pointer.generation} of {pointer.holder!r} publishes,"
+            f" this is generation {generation}"
+        )
+
+
+def check_finished(checkpoint: Checkpoint) -> None:
+    """Raise NothingToSnapshot while the bootstrap's scan is not over."""
+    if checkpoint.scan.ended_at is None:
+        raise NothingToSnapshot(
+            f"the bootstrap of {checkpoint.lineage.table_name} is not finished"
+            f" ({checkpoint.scan.rows} items so far)"
+        )
+
+
+def check_forward(checkpoint: Checkpoint, entry: CatalogEntry, header: Header | None) -> bool:
+    """True if the state goes on the published lineage, False if it begins a newer one, else Fenced.
+
+    `header` is None if the published manifest cannot be read; then versions decide.
+    """
+    lineage = checkpoint.lineage
+    what = f"{lineage.table_name} version {checkpoint.version}"
+    if lineage.id == entry.lineage_id:
+        behind = checkpoint.version < entry.version
+        if behind or (
+            header is not None and not checkpoints.is_at_least(checkpoint, header.checkpoint)
+        ):
+            raise Fenced(
+                f"{what} does not cover the published version {entry.version}",
+                hint="this file is behind the bucket: restore it from the newest snapshot",
+            )
+        return True
+    if header is not None and lineage.epoch <= header.checkpoint.lineage.epoch:
+        raise Fenced(
+            f"{what} is of bootstrap {lineage.epoch}, published is the newer"
+            f" {header.checkpoint.lineage.epoch}",
+            hint="this file is of an earlier bootstrap: restore it from the newest snapshot",
+        )
+    return False
+
+
+def reasons_against(
+    image: FrozenImage,
+    resumable_until: float | None,
+    previous: CatalogEntry | None,
+    *,
+    now: float,
+    allow_empty: bool,
+) -> tuple[str, ...]:
+    """Why this state may not be published; empty if it may."""
+    reasons = []
+    if resumable_until is None:
+        reasons.append("the age of its checkpoint is unknown")
+    elif resumable_until <= now:
+        hours = (now - resumable_until) / 3600
+        reasons.append(f"its checkpoint expired {hours:.1f} h ago")
+    if image.row_count == 0 and previous is not None and previous.row_count and not allow_empty:
+        reasons.append(f"it is empty, and the published one has {previous.row_count} rows")
+    return tuple(reasons)
+
+
+def is_renewal(previous: Header, now: Checkpoint, row_count: int) -> bool:
+    """True if no record was applied since `previous`: only proof times and empty shards differ."""
+    before = previous.checkpoint
+    if before.lineage != now.lineage or previous.row_count != row_count:
+        return False
+    seen = {name: shard.created_at for name, shard in before.shards.items()}
+    return all(
+        shard.created_at is None or shard.created_at == seen.get(name)
+        for name, shard in now.shards.items()
+    )

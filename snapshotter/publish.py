@@ -1,0 +1,240 @@
+"""Publishing a frozen image: packs, then the manifest, then the pointer, and only then it exists.
+
+    own the pointer · gate · store what changed · nothing moved · manifest · pointer
+
+A crash between any two steps leaves the old pointer valid and some objects that no pointer leads
+to. The map of the last published snapshot is kept in memory; a publisher that has none reads it
+from the store.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from cdc import checkpoint as checkpoints
+from cdc.accelerator import FrozenImage
+from snapshotter import assemble, blockmap, blocks, catalog, gate, layout, sealed, swap
+from snapshotter.assemble import Draft, StoredPart
+from snapshotter.base import find_base
+from snapshotter.blockmap import KnownMap
+from snapshotter.codec import EncodedManifest
+from snapshotter.errors import GateRefused, StoreRefused
+from snapshotter.format import DigestAlgorithm, Pointer
+from snapshotter.packs import PACK_BYTES, PackWriter
+from snapshotter.reader import read_stored_pointer
+from snapshotter.store import ObjectStore
+from snapshotter.transfer import Target, compared, store_part
+
+# Called with bytes of the file that were read, and how many there are.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """What a publish did.
+
+    `new_bytes`: packs and map segments added. `stored_bytes`: all frames the snapshot refers to.
+    `renewal`: no record had been applied since the snapshot before.
+    """
+
+    snapshot_id: str
+    reason: str
+    new_bytes: int
+    stored_bytes: int
+    file_bytes: int
+    blocks_total: int
+    blocks_new: int
+    duration_seconds: float
+    renewal: bool
+
+
+class Publisher:
+    """The one who publishes a dataset. Call `take_over` once, then `publish` from one thread.
+
+    Raises Fenced once somebody else has taken over; StoreUnreachable with an unknown outcome, which
+    the next publish finds out; PreconditionFailed if the pointer was changed by hand meanwhile (try
+    again); and the store's other errors.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        dataset: str,
+        *,
+        holder: str,
+        digest: DigestAlgorithm = "blake3",
+        retention_seconds: float = checkpoints.RETENTION_SECONDS,
+        producer: str = "snowmelt",
+        pack_bytes: int = PACK_BYTES,
+    ) -> None:
+        self.dataset = layout.check_dataset(dataset)
+        self.generation: int | None = None
+        self._store = store
+        self._holder = holder
+        self._algorithm: DigestAlgorithm = digest
+        self._retention_seconds = retention_seconds
+        self._producer = producer
+        self._pack_bytes = pack_bytes
+        self._known: KnownMap | None = None
+        self._last_ms = 0
+
+    def take_over(self) -> int:
+        """Raise the generation in the pointer, which fences every earlier publisher; return it."""
+        stored = swap.raise_generation(
+            self._store, self.dataset, holder=self._holder, algorithm=self._algorithm
+        )
+        self.generation = stored.pointer.generation
+        return self.generation
+
+    def announce_progress(self, fraction: float) -> None:
+        """Write the bootstrap's progress (0 to 1) and a heartbeat to the pointer. Raises Fenced."""
+
+        def change(pointer: Pointer) -> Pointer:
+            gate.check_owner(pointer, self._owned())
+            return replace(
+                pointer,
+                bootstrap_progress=min(1.0, max(0.0, fraction)),
+                heartbeat_at=self._store.now(),
+            )
+
+        self._swap(change, swap.new_attempt_id())
+
+    def publish(
+        self,
+        image: FrozenImage,
+        *,
+        reason: str,
+        progress: Progress | None = None,
+        full: bool = False,
+        allow_empty: bool = False,
+    ) -> PublishReport:
+        """Make the frozen image the current snapshot. `full`: share nothing with older snapshots.
+
+        Raises also FreezeBroken (freeze again), NothingToSnapshot and GateRefused.
+        """
+        started = time.monotonic()
+        pointer = read_stored_pointer(self._store, self.dataset).pointer
+        gate.check_owner(pointer, self._owned())
+        gate.check_finished(image.checkpoint)
+        base = find_base(self._store, pointer, image.checkpoint, self._known)
+        self._check_gate(image, pointer, allow_empty=allow_empty)
+        draft = self._draft(image, None if full else base.known)
+        parts, packs = self._store_parts(image, draft, progress)
+        image.verify_unchanged()
+        encoded, known = assemble.assemble(image, draft, parts, packs.names, packs.stored_bytes)
+        self._store_manifest(draft, encoded)
+        self._make_current(draft, encoded, pointer.current)  # last: now it exists
+        self._known = known
+        header = encoded.header
+        return PublishReport(
+            snapshot_id=header.snapshot_id,
+            reason=reason,
+            new_bytes=header.new_bytes,
+            stored_bytes=header.stored_bytes,
+            file_bytes=header.file_bytes,
+            blocks_total=sum(part.block_count for part in header.parts),
+            blocks_new=sum(part.blocks_new for part in parts),
+            duration_seconds=time.monotonic() - started,
+            renewal=base.header is not None
+            and gate.is_renewal(base.header, image.checkpoint, image.row_count),
+        )
+
+    def _owned(self) -> int:
+        if self.generation is None:
+            raise RuntimeError("take_over comes before everything else")
+        return self.generation
+
+    def _check_gate(self, image: FrozenImage, pointer: Pointer, *, allow_empty: bool) -> None:
+        previous = None if pointer.current is None else pointer.entry(pointer.current)
+        reasons = gate.reasons_against(
+            image,
+            self._resumable_until(image),
+            previous,
+            now=self._store.now(),
+            allow_empty=allow_empty,
+        )
+        if reasons:
+            raise GateRefused(f"{self.dataset} is not published: {', and '.join(reasons)}")
+
+    def _resumable_until(self, image: FrozenImage) -> float | None:
+        return checkpoints.resumable_until(
+            image.checkpoint, retention_seconds=self._retention_seconds
+        )
+
+    def _draft(self, image: FrozenImage, base: KnownMap | None) -> Draft:
+        # Names must be new even if the clock stands still or goes back.
+        self._last_ms = max(int(self._store.now() * 1000), self._last_ms + 1)
+        version = image.checkpoint.version
+        return Draft(
+            dataset=self.dataset,
+            snapshot_id=str(layout.SnapshotId(self._owned(), version, self._last_ms)),
+            attempt_id=swap.new_attempt_id(),
+            created_at=self._last_ms / 1000,
+            resumable_until=self._resumable_until(image),
+            algorithm=self._algorithm,
+            producer=self._producer,
+            base=base,
+        )
+
+    def _store_parts(
+        self, image: FrozenImage, draft: Draft, progress: Progress | None
+    ) -> tuple[list[StoredPart], PackWriter]:
+        plans = [compared(part, draft.base, self._algorithm) for part in image.parts]
+        total = sum(window.size for shape, _ in plans for window in blocks.windows(shape))
+        done = 0
+
+        def on_read(size: int) -> None:
+            nonlocal done
+            done += size
+            if progress is not None:
+                progress(done, total)
+
+        parts: list[StoredPart] = []
+        places = blockmap.free_places(draft.live)
+        with PackWriter(
+            self._store, self.dataset, draft.snapshot_id, places, pack_bytes=self._pack_bytes
+        ) as packs:
+            target = Target(packs, draft.manifest, self._algorithm, on_read)
+            for part, (shape, before) in zip(image.parts, plans, strict=True):
+                offset = sum(len(data) for stored in parts for data in stored.own)
+                parts.append(store_part(part, shape, before, target, offset))
+        return parts, packs
+
+    def _store_manifest(self, draft: Draft, encoded: EncodedManifest) -> None:
+        if not swap.put_once(self._store, draft.manifest, encoded.data):
+            raise StoreRefused(
+                f"{draft.manifest} in {self._store.url} is there already and not ours",
+                hint="another process publishes with this generation: was head.json restored?",
+            )
+
+    def _make_current(self, draft: Draft, encoded: EncodedManifest, current: str | None) -> None:
+        header = encoded.header
+
+        def change(pointer: Pointer) -> Pointer:
+            gate.check_owner(pointer, self._owned())
+            assemble.check_base_stands(pointer, current, header)
+            pushed = catalog.push(pointer.catalog, assemble.entry_of(encoded))
+            older = pointer.older
+            if pushed.overflow:
+                name = layout.page_name(pushed.overflow[0].snapshot_id, draft.attempt_id)
+                page = sealed.encode_page(self.dataset, pushed.overflow, older, self._algorithm)
+                older = layout.page_key(self.dataset, name)
+                self._store.put(older, page)
+            return replace(
+                pointer,
+                lineage_id=header.checkpoint.lineage.id,
+                current=header.snapshot_id,
+                catalog=pushed.catalog,
+                older=older,
+                heartbeat_at=self._store.now(),
+                bootstrap_progress=None,
+            )
+
+        self._swap(change, draft.attempt_id)
+
+    def _swap(self, change: Callable[[Pointer], Pointer], attempt_id: str) -> None:
+        swap.swap_pointer(
+            self._store, self.dataset, change, attempt_id=attempt_id, algorithm=self._algorithm
+        )

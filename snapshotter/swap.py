@@ -1,0 +1,145 @@
+"""Replacing the pointer: the one write that makes anything live, and that two producers race for.
+
+    read · change · put if it is still what was read · after any doubt read again
+
+A conditional write whose answer is lost may have happened, and repeating it meets its own success.
+So each call carries a random attempt id in the pointer: who reads its own id back has won. Only the
+number of tries is bounded here; the change itself says when it is no longer allowed.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+
+from snapshotter import layout, sealed
+from snapshotter.errors import Corrupt, ObjectMissing, PreconditionFailed, StoreUnreachable
+from snapshotter.format import FORK_LIMIT, DigestAlgorithm, Fork, Pointer
+from snapshotter.reader import StoredPointer, read_bucket_id, read_stored_pointer
+from snapshotter.store import ObjectStore
+
+_TRIES = 5
+
+
+def swap_pointer(
+    store: ObjectStore,
+    dataset: str,
+    change: Callable[[Pointer], Pointer],
+    *,
+    attempt_id: str,
+    algorithm: DigestAlgorithm,
+) -> StoredPointer:
+    """Replace the pointer by `change(pointer)`, which may be called again with a newer one.
+
+    Raises what `change` raises, PreconditionFailed if others kept winning, or the store's errors;
+    after StoreUnreachable the outcome is unknown.
+    """
+    trouble: PreconditionFailed | StoreUnreachable | None = None
+    for _ in range(_TRIES):
+        stored = read_stored_pointer(store, dataset)
+        if stored.pointer.attempt_id == attempt_id:
+            return stored
+        new = replace(change(stored.pointer), attempt_id=attempt_id)
+        data = sealed.encode_pointer(new, algorithm)
+        try:
+            return StoredPointer(
+                new, store.put_if_match(layout.pointer_key(dataset), data, stored.etag)
+            )
+        except (PreconditionFailed, StoreUnreachable) as error:
+            trouble = error
+    stored = read_stored_pointer(store, dataset)
+    if stored.pointer.attempt_id == attempt_id or trouble is None:
+        return stored
+    raise trouble
+
+
+def raise_generation(
+    store: ObjectStore, dataset: str, *, holder: str, algorithm: DigestAlgorithm
+) -> StoredPointer:
+    """Take the dataset over: the pointer with a generation that nobody else has.
+
+    Creates bucket.json and head.json where there are none. Raises Corrupt if one of them is missing
+    beside the other.
+    """
+    attempt_id = new_attempt_id()
+    created = _create(store, dataset, holder, attempt_id, algorithm)
+    if created is not None:
+        return created
+
+    def change(pointer: Pointer) -> Pointer:
+        current = None if pointer.current is None else pointer.entry(pointer.current)
+        generation = pointer.generation + 1
+        fork = Fork(generation, 0 if current is None else current.version)
+        return replace(
+            pointer,
+            generation=generation,
+            holder=holder,
+            forks=(*pointer.forks, fork)[-FORK_LIMIT:],
+            heartbeat_at=store.now(),
+            bootstrap_progress=None,
+        )
+
+    return swap_pointer(store, dataset, change, attempt_id=attempt_id, algorithm=algorithm)
+
+
+def new_attempt_id() -> str:
+    """16 random hex characters."""
+    return secrets.token_hex(8)
+
+
+def put_once(store: ObjectStore, key: str, data: bytes) -> bool:
+    """Write an object that nobody has; True if it now holds `data`, False if something else.
+
+    Raises StoreUnreachable if even the outcome cannot be read.
+    """
+    trouble: StoreUnreachable | None = None
+    for _ in range(_TRIES):
+        try:
+            store.put_if_absent(key, data)
+        except PreconditionFailed:
+            return _holds(store, key, data)
+        except StoreUnreachable as error:
+            trouble = error
+            if _holds(store, key, data):
+                return True
+        else:
+            return True
+    raise trouble or StoreUnreachable(f"{key} could not be written to {store.url}")
+
+
+def _holds(store: ObjectStore, key: str, data: bytes) -> bool:
+    try:
+        return store.get(key, max_bytes=len(data)).data == data
+    except (ObjectMissing, Corrupt):
+        return False
+
+
+def _create(
+    store: ObjectStore, dataset: str, holder: str, attempt_id: str, algorithm: DigestAlgorithm
+) -> StoredPointer | None:
+    """The first pointer if this call made it, None if there is one to go on from."""
+    key = layout.pointer_key(dataset)
+    if store.head(key) is not None:
+        return None
+    try:
+        bucket_id = read_bucket_id(store, dataset)
+    except ObjectMissing:
+        fresh = sealed.encode_bucket(dataset, secrets.token_hex(16), algorithm)
+        put_once(store, layout.bucket_key(dataset), fresh)
+        bucket_id = read_bucket_id(store, dataset)
+    first = Pointer(
+        bucket_id=bucket_id,
+        dataset=dataset,
+        generation=1,
+        holder=holder,
+        attempt_id=attempt_id,
+        lineage_id=None,
+        current=None,
+        catalog=(),
+        forks=(Fork(1, 0),),
+        heartbeat_at=store.now(),
+    )
+    if not put_once(store, key, sealed.encode_pointer(first, algorithm)):
+        return None
+    return read_stored_pointer(store, dataset)

@@ -1,0 +1,155 @@
+"""One pass over a frozen part: read, digest, compare, compress, store, all from one buffer.
+
+Two workers digest and compress a few windows ahead while this thread reads in file order and hands
+frames to the packs. The part is read by one thread only, so it need not be thread-safe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from cdc.accelerator import FrozenPart
+from snapshotter import blocks
+from snapshotter.assemble import StoredPart
+from snapshotter.blocks import Examined, Geometry, KnownMap, KnownSegment, Window
+from snapshotter.digest import root, segment_digests
+from snapshotter.errors import Corrupt
+from snapshotter.format import (
+    DIGEST_BYTES,
+    DigestAlgorithm,
+    MapEntry,
+)
+from snapshotter.packs import PackWriter
+
+_WORKERS = 2
+_AHEAD = 4  # windows of 4 MiB in memory
+_ZERO = bytes(DIGEST_BYTES)
+
+OnRead = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a part goes: the packs, the manifest's key, and how blocks are digested."""
+
+    packs: PackWriter
+    manifest: str
+    algorithm: DigestAlgorithm
+    on_read: OnRead
+
+
+def compared(
+    part: FrozenPart, base: KnownMap | None, algorithm: DigestAlgorithm
+) -> tuple[Geometry, tuple[KnownSegment, ...]]:
+    """The part's shape, taken once, and the segments of the base that it is compared with."""
+    shape = Geometry(part.name, part.length, part.block_size, part.preamble, part.used)
+    old = None if base is None else base.part(shape, algorithm)
+    entries = blockmap.segment_size(shape.block_count, None if old is None else old.segment_entries)
+    shape = replace(shape, segment_entries=entries)
+    return shape, () if base is None or old is None else base.segments(old, entries)
+
+
+def store_part(
+    part: FrozenPart,
+    geometry: Geometry,
+    before: tuple[KnownSegment, ...],
+    target: Target,
+    first_offset: int,
+) -> StoredPart:
+    """Put what changed since `before` into packs. `first_offset`: bytes of earlier new segments."""
+    old = [segment_digests(segment.data) for segment in before]
+    most = geometry.segment_entries
+    segments: list[KnownSegment] = []
+    own: list[bytes] = []
+    blocks_new, offset = 0, first_offset
+    with contextlib.closing(_pipeline(part, geometry, old, target)) as pipeline:
+        found = _Found(pipeline)
+        for number, first in enumerate(range(0, geometry.block_count, most)):
+            count = min(most, geometry.block_count - first)
+            digests, fresh = _segment(first, count, found, target.packs)
+            blocks_new += len(fresh)
+            earlier = before[number] if number < len(before) else None
+            merged = blockmap.merge(first, digests, fresh, earlier)
+            if isinstance(merged, bytes):
+                ref = blockmap.place(first, merged, target.manifest, offset, target.algorithm)
+                own.append(merged)
+                offset += len(merged)
+                merged = blockmap.known(merged, ref)
+            segments.append(merged)
+    every = (one for segment in segments for one in segment_digests(segment.data))
+    refs = tuple(segment.ref for segment in segments)
+    part_map = geometry.part(root(every, target.algorithm), refs)
+    return StoredPart(part_map, tuple(segments), tuple(own), blocks_new)
+
+
+class _Found:
+    """Examined windows in order, with a look at the next one."""
+
+    def __init__(self, pairs: Iterator[tuple[Window, Examined]]) -> None:
+        self._pairs = pairs
+        self._next = next(pairs, None)
+
+    def before(self, block: int) -> Iterator[tuple[Window, Examined]]:
+        """The windows that begin before this block."""
+        while self._next is not None and self._next[0].first < block:
+            yield self._next
+            self._next = next(self._pairs, None)
+
+
+def _segment(
+    first: int, count: int, found: _Found, packs: PackWriter
+) -> tuple[list[bytes], dict[int, MapEntry]]:
+    """Digests of a segment's blocks, and the entries of those that were stored."""
+    digests = [_ZERO] * count
+    fresh: dict[int, MapEntry] = {}
+    for window, examined in found.before(first + count):
+        at = window.first - first
+        digests[at : at + window.count] = examined.digests
+        for frame in examined.frames:
+            pack, offset = packs.add(frame.stored)
+            inside = frame.first - first
+            fresh |= blockmap.frame_entries(
+                frame, pack, offset, digests[inside : inside + frame.count]
+            )
+    return digests, fresh
+
+
+def _pipeline(
+    part: FrozenPart, geometry: Geometry, old: list[list[bytes]], target: Target
+) -> Generator[tuple[Window, Examined], None, None]:
+    wanted = blocks.windows(geometry)
+    waiting: deque[tuple[Window, Future[Examined]]] = deque()
+    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="digest") as pool:
+        try:
+            while True:
+                for window in itertools.islice(wanted, _AHEAD - len(waiting)):
+                    data = _read(part, window)
+                    number, start = divmod(window.first, geometry.segment_entries)
+                    before = old[number][start : start + window.count] if number < len(old) else []
+                    size = geometry.block_size
+                    job = pool.submit(blocks.examine, window, data, size, before, target.algorithm)
+                    waiting.append((window, job))
+                if not waiting:
+                    return
+                window, job = waiting.popleft()
+                target.on_read(window.size)
+                yield window, job.result()
+        finally:
+            for _, job in waiting:
+                job.cancel()
+
+
+def _read(part: FrozenPart, window: Window) -> bytes:
+    data = part.read(window.offset, window.size)
+    if len(data) != window.size:
+        raise Corrupt(
+            f"the frozen file is shorter than it was: {len(data)} of {window.size} bytes"
+            f" at {window.offset}",
+            hint="something else than this process writes the file",
+        )
+    return data
