@@ -1,0 +1,159 @@
+"""The statements of one commit: rows from Arrow, new columns, tombstones, counters, checkpoint.
+
+Runs inside the transaction of `cdc.sqlite_accelerator`, on its writing connection. Rows are
+written in the order of their identity, so that neighbours meet on the same page.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cdc import checkpoint as checkpoints
+from cdc import sqlite_schema as schema
+from cdc.batch import Batch, Poison, schema_of
+from cdc.checkpoint import Checkpoint
+from cdc.columns import Columns
+from cdc.keys import KeySchema
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a commit needs of the one before. `indexed`: names of the columns of the key's index."""
+
+    columns: Columns
+    row_count: int
+    is_scanning: bool
+    indexed: tuple[str, ...]
+
+
+class Writes:
+    """Writes batches; remembers what the last commit left."""
+
+    def __init__(self, connection: sqlite3.Connection, dataset: str, keys: KeySchema) -> None:
+        self._connection = connection
+        self._dataset = dataset
+        self._keys = keys
+        self._known: Known | None = self._learn()
+
+    def begin(self) -> Known:
+        """What the file holds."""
+        return self._known or self._learn()
+
+    def commit(self, known: Known | None) -> None:
+        """Remember what was committed. None: the outcome is open, the file is asked next time."""
+        self._known = known
+
+    def _learn(self) -> Known:
+        execute = self._connection.execute
+        columns = schema.columns_of(execute(schema.READ_COLUMNS).fetchall())
+        ((text, row_count),) = execute(schema.READ_STATE).fetchall()
+        is_scanning = text is None or checkpoints.decode(text).scan.ended_at is None
+        ((has_index,),) = execute(schema.HAS_KEY_INDEX).fetchall()
+        indexed = schema.key_columns(self._keys, columns) if has_index else ()
+        return Known(columns, row_count, is_scanning, indexed)
+
+    def apply(self, batch: Batch, checkpoint: Checkpoint) -> Known:
+        """Write changes, the newest state over older, and the checkpoint."""
+        known = self._grow(self.begin(), batch.columns)
+        if batch.rows.num_rows:
+            rows = _checked(batch, known.columns)
+            dead = rows["_dead"]
+            gone = [(identity,) for identity in rows.filter(dead)["_h"].to_pylist()]
+            change = self._upsert(_tuples(rows.filter(pc.invert(dead)), known.columns), known)
+            change -= self._connection.executemany(schema.DELETE_ROW, gone).rowcount if gone else 0
+            if checkpoint.scan.ended_at is None:
+                self._connection.executemany(schema.BURY, gone)
+            known = replace(known, row_count=known.row_count + change)
+        return self._finish(known, batch, checkpoint)
+
+    def append(self, batch: Batch, checkpoint: Checkpoint) -> Known:
+        """Write scanned rows that the stream has not touched, and the checkpoint."""
+        known = self._grow(self.begin(), batch.columns)
+        if batch.rows.num_rows:
+            rows = _tuples(_checked(batch, known.columns), known.columns)
+            added = self._connection.executemany(schema.append(known.columns), rows).rowcount
+            known = replace(known, row_count=known.row_count + added)
+        return self._finish(known, batch, checkpoint)
+
+    def _grow(self, known: Known, columns: Columns) -> Known:
+        mine = known.columns
+        if columns.all[: len(mine)] != mine.all[: len(columns)]:
+            raise ValueError("the batch's columns do not continue the file's")
+        if len(columns) <= len(mine):
+            return known
+        for statement in schema.grow(self._dataset, columns.since(mine), columns):
+            self._connection.execute(statement)
+        self._connection.executemany(
+            schema.ADD_COLUMN_ROW,
+            [(column.name, column.kind, column.scale) for column in columns.since(mine)],
+        )
+        indexed = known.indexed
+        # Rows that are older than a key column would lack its cell, and `schema.upsert` relies on
+        # it.
+        if not indexed and not known.row_count:
+            indexed = schema.key_columns(self._keys, columns)
+            if indexed:
+                self._connection.execute(schema.create_key_index(indexed))
+        return replace(known, columns=columns, indexed=indexed)
+
+    def _upsert(self, rows: list[tuple[Any, ...]], known: Known) -> int:
+        """Write rows; how many items there are more than before."""
+        if not rows:
+            return 0
+        existing = self._existing([row[0] for row in rows])
+        statement = schema.upsert(known.columns, known.indexed)
+        if self._connection.executemany(statement, rows).rowcount != len(rows):
+            self._connection.executemany(schema.replace(known.columns), rows)
+        return len(rows) - existing
+
+    def _existing(self, identities: list[bytes]) -> int:
+        total = 0
+        for start in range(0, len(identities), schema.PROBE_SIZE):
+            some = identities[start : start + schema.PROBE_SIZE]
+            padding = [None] * (schema.PROBE_SIZE - len(some))
+            ((count,),) = self._connection.execute(schema.PROBE, [*some, *padding]).fetchall()
+            total += count
+        return total
+
+    def _finish(self, known: Known, batch: Batch, checkpoint: Checkpoint) -> Known:
+        is_scanning = checkpoint.scan.ended_at is None
+        if known.is_scanning and not is_scanning:
+            self._connection.execute(schema.FORGET_TOMBSTONES)
+        counts = {f"misfit:{name}": count for name, count in batch.misfits.items()}
+        if batch.poison:
+            counts["quarantined"] = self._quarantine(batch.poison)
+        if counts:
+            self._connection.executemany(schema.COUNT_UP, counts.items())
+        text = checkpoints.encode(checkpoint)
+        self._connection.execute(schema.WRITE_STATE, (checkpoint.version, text, known.row_count))
+        return replace(known, is_scanning=is_scanning)
+
+    def _quarantine(self, poison: Iterable[Poison]) -> int:
+        rows = [(record.shard_id, record.sequence, record.reason, record.raw) for record in poison]
+        return self._connection.executemany(schema.QUARANTINE, rows).rowcount
+
+
+def _checked(batch: Batch, columns: Columns) -> pa.Table:
+    """The batch's rows by identity, with a NULL cell for each column that only the file has.
+
+    Raises ValueError for other types than the contract's: SQLite would store what it is given.
+    """
+    wanted = schema_of(batch.columns)
+    if batch.rows.schema.names != wanted.names or batch.rows.schema.types != wanted.types:
+        raise ValueError(f"the batch's rows are {batch.rows.schema.types}, not {wanted.types}")
+    rows = batch.rows
+    for field in schema_of(columns):
+        if field.name not in wanted.names:
+            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+    return rows.sort_by("_h")
+
+
+def _tuples(rows: pa.Table, columns: Columns) -> list[tuple[Any, ...]]:
+    names = ("_h", *columns.names, "_rest")
+    return list(zip(*(rows[name].to_pylist() for name in names), strict=True))
