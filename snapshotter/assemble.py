@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cdc.accelerator import FrozenImage
-from snapshotter import codec, layout
-from snapshotter.blocks import KnownMap, KnownSegment
+from snapshotter import blockmap, codec, layout
+from snapshotter.blockmap import KnownMap, KnownSegment
 from snapshotter.codec import EncodedManifest
 from snapshotter.errors import PreconditionFailed
 from snapshotter.format import CatalogEntry, DigestAlgorithm, Header, PartMap, Pointer

@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cdc.checkpoint import Checkpoint
-from snapshotter import codec, gate, reader
-from snapshotter.blocks import KnownMap, KnownSegment
+from snapshotter import blockmap, codec, gate, reader
+from snapshotter.blockmap import KnownMap, KnownSegment
 from snapshotter.errors import Corrupt, ObjectMissing
 from snapshotter.format import DATA, CatalogEntry, Header, Pointer
 from snapshotter.store import ObjectStore

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from cdc import checkpoint as checkpoints
 from cdc.accelerator import FrozenImage
-from cdc.checkpoint import Checkpoint
+from cdc.checkpoint import Checkpoint, ShardProgress
+from cdc.position import After, At, End
 from snapshotter.errors import Fenced, NothingToSnapshot
 from snapshotter.format import CatalogEntry, Header, Pointer
 
@@ -83,8 +84,13 @@ def is_renewal(previous: Header, now: Checkpoint, row_count: int) -> bool:
     before = previous.checkpoint
     if before.lineage != now.lineage or previous.row_count != row_count:
         return False
-    seen = {name: shard.created_at for name, shard in before.shards.items()}
-    return all(
-        shard.created_at is None or shard.created_at == seen.get(name)
-        for name, shard in now.shards.items()
-    )
+    return all(_is_unmoved(before.shards.get(name), shard) for name, shard in now.shards.items())
+
+
+def _is_unmoved(before: ShardProgress | None, shard: ShardProgress) -> bool:
+    """True if no record of the shard was applied since; a closed shard keeps its newest record."""
+    read = (shard.created_at, shard.position)
+    if before is None:
+        return shard.created_at is None and not isinstance(shard.position, At | After)
+    was = (before.created_at, before.position)
+    return read == was or (isinstance(shard.position, End) and read[0] == was[0])

@@ -14,9 +14,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from cdc.accelerator import FrozenPart
-from snapshotter import blocks
+from snapshotter import blockmap, blocks
 from snapshotter.assemble import StoredPart
-from snapshotter.blocks import Examined, Geometry, KnownMap, KnownSegment, Window
+from snapshotter.blockmap import KnownMap, KnownSegment
+from snapshotter.blocks import Examined, Geometry, Window
 from snapshotter.digest import root, segment_digests
 from snapshotter.errors import Corrupt
 from snapshotter.format import (
