@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -149,10 +149,13 @@ class AwsClients:
         return client
 
 
-def make_client(service: Service, params: AwsParams, **config: Any) -> Any:
-    """One client in a session of its own. `config`: more settings of botocore's Config."""
+def make_clients(
+    service: Service, params: AwsParams, *configs: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """One client for each set of settings of botocore's Config, all of one identity."""
     with _building:
-        return _make_client(_new_session(params.iam_role_source), service, params, **config)
+        session = _new_session(params.iam_role_source)
+        return tuple(_make_client(session, service, params, **config) for config in configs)
 
 
 def _make_client(session: Any, service: Service, params: AwsParams, **config: Any) -> Any:

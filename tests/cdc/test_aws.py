@@ -5,7 +5,7 @@ from email.utils import formatdate
 
 import pytest
 
-from cdc.aws import AwsClients, AwsParams, ServiceClock, make_client
+from cdc.aws import AwsClients, AwsParams, ServiceClock, make_clients
 
 
 def test_parameters_print_without_their_secrets() -> None:
@@ -38,8 +38,11 @@ def test_the_endpoint_variables_of_the_sdk_work_where_none_is_given(
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB_STREAMS", "http://localhost:7777")
     params = AwsParams(region="eu-west-1", auth="key", access_key_id="a", secret_access_key="b")
 
-    assert make_client("dynamodbstreams", params).meta.endpoint_url == "http://localhost:7777"
-    assert "amazonaws.com" in make_client("dynamodb", params).meta.endpoint_url
+    (streams,) = make_clients("dynamodbstreams", params, {})
+    (table,) = make_clients("dynamodb", params, {})
+
+    assert streams.meta.endpoint_url == "http://localhost:7777"
+    assert "amazonaws.com" in table.meta.endpoint_url
 
 
 def test_clients_are_made_once_and_again_after_a_reset() -> None:
@@ -57,10 +60,10 @@ def test_clients_are_made_once_and_again_after_a_reset() -> None:
 
 def test_clients_are_made_quickly_once_the_models_are_read() -> None:
     params = AwsParams(region="eu-west-1", auth="key", access_key_id="a", secret_access_key="b")
-    make_client("dynamodb", params)
+    make_clients("dynamodb", params, {})
     began = time.perf_counter()
 
-    make_client("dynamodb", params)
+    make_clients("dynamodb", params, {})
 
     assert time.perf_counter() - began < 0.35
 

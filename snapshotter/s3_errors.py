@@ -1,0 +1,126 @@
+"""What botocore raises for S3, told in the words of `snapshotter.errors`; used by `s3_store` only.
+
+A message is one line: action, URL and the code. What the service said is left out for refused
+identities, because those answers repeat the request that was signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore import exceptions as boto
+
+from snapshotter.errors import (
+    Corrupt,
+    ObjectMissing,
+    PreconditionFailed,
+    SnapshotError,
+    StoreAccessDenied,
+    StoreRefused,
+    StoreUnreachable,
+)
+from snapshotter.location import Location
+
+_IDENTITY_HINT = "check snapshots.params (s3_key, s3_secret) or the role of this process"
+_CREDENTIALS = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.CredentialRetrievalError,
+    boto.TokenRetrievalError,
+    boto.MetadataRetrievalError,
+    boto.SSOError,
+    boto.LoginError,
+)
+_NETWORK = (
+    boto.HTTPClientError,
+    boto.ConnectionError,
+    boto.IncompleteReadError,
+    boto.ResponseStreamingError,
+    boto.ChecksumError,
+    boto.FlexibleChecksumError,
+    OSError,
+)
+_KINDS: dict[type[SnapshotError], tuple[str, ...]] = {
+    ObjectMissing: ("NoSuchKey", "NotFound", "404"),
+    PreconditionFailed: ("PreconditionFailed", "ConditionalRequestConflict", "409", "412"),
+    Corrupt: ("InvalidRange", "416"),
+    StoreUnreachable: (
+        "BadDigest",
+        "IncompleteBody",
+        "InternalError",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+    ),
+    StoreRefused: ("NoSuchBucket", "NotImplemented", "InvalidBucketName", "501"),
+}
+_KIND_OF_CODE = {code: kind for kind, codes in _KINDS.items() for code in codes}
+_BAD_IDENTITY = {
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+}
+_MOST_CHARACTERS = 300
+OPEN = "open"  # making the clients, which is no action of S3
+
+
+def translate(error: Exception, action: str, location: Location, key: str) -> SnapshotError:
+    """The error of the contract for anything that making or using an S3 client raises."""
+    what = f"s3:{action} on {location.url}{'/' if key else ''}{key}"
+    if action == OPEN:
+        what = f"cannot use {location.url}"
+    if isinstance(error, boto.ClientError):
+        return _of_service(error, what, action)
+    said = _first_line(str(error))
+    if isinstance(error, _CREDENTIALS):
+        return StoreAccessDenied(f"{what}: {said}", hint=_IDENTITY_HINT)
+    if isinstance(error, _NETWORK):
+        return StoreUnreachable(f"{what}: {said}")
+    if isinstance(error, boto.NoRegionError):
+        return StoreRefused(f"{what}: no region", hint="set snapshots.params.s3_region")
+    return StoreRefused(f"{what}: {type(error).__name__}: {said}")
+
+
+def _of_service(error: boto.ClientError, what: str, action: str) -> SnapshotError:
+    said: Mapping[str, Any] = error.response.get("Error", {})
+    facts: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
+    code = str(said.get("Code", ""))
+    status = int(facts.get("HTTPStatusCode", 0))
+    region = said.get("Region") or facts.get("HTTPHeaders", {}).get("x-amz-bucket-region")
+    if status in (301, 307) or (region and status == 400):
+        return StoreRefused(
+            f"{what}: the bucket is in {region or 'another region'}",
+            hint=f"set snapshots.params.s3_region to {region or 'the region of the bucket'}",
+        )
+    if code in _BAD_IDENTITY:
+        return StoreAccessDenied(f"{what}: {code}", hint=_IDENTITY_HINT)
+    kind = _KIND_OF_CODE.get(code) or _kind_of_status(status)
+    hint = None
+    if kind is StoreAccessDenied:
+        hint = (
+            f"allow s3:{action} there (without s3:ListBucket a missing key looks denied); "
+            "check expected_bucket_owner where it is set"
+        )
+    if code == "NoSuchBucket":
+        hint = "create the bucket, or check its name in snapshots.location"
+    return kind(f"{what}: {code if code.isdigit() else f'{status} {code}'}", hint=hint)
+
+
+def _kind_of_status(status: int) -> type[SnapshotError]:
+    if status in (401, 403):
+        return StoreAccessDenied
+    if status in (409, 412):
+        return PreconditionFailed
+    return StoreUnreachable if status >= 500 or status in (408, 429) else StoreRefused
+
+
+def _first_line(text: str) -> str:
+    lines = text.strip().splitlines() or ["no message"]
+    return lines[0][:_MOST_CHARACTERS]

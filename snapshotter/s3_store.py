@@ -1,0 +1,188 @@
+"""Objects in S3 and in stores that speak its protocol.
+
+Two clients of one identity: one retries, the other sends every request once. Conditional writes go
+through the second, because a repeated one meets its own success and calls it a defeat. A 409 of a
+conditional write means that another one was under way, so it is a defeat like 412.
+
+A body is checked against its announced length; digests are the format's business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from cdc.aws import AwsParams, ServiceClock, make_clients
+from snapshotter.errors import (
+    Corrupt,
+    ObjectMissing,
+    PreconditionFailed,
+    SnapshotError,
+    StoreAccessDenied,
+)
+from snapshotter.location import Location, StoreParams
+from snapshotter.store import ObjectInfo, StoredObject
+
+_BODY_TRIES = 3
+_OPEN = "open"  # as in s3_errors, which loads botocore
+
+
+class S3Store:
+    """An ObjectStore in a bucket. Thread-safe.
+
+    Raises StoreRefused or StoreAccessDenied at once if region, endpoint or keys are unusable.
+    """
+
+    def __init__(self, location: Location, params: StoreParams) -> None:
+        self._location = location
+        self._clock = ServiceClock()
+        self._common: dict[str, str] = {"Bucket": location.root}
+        if params.expected_bucket_owner:
+            self._common["ExpectedBucketOwner"] = params.expected_bucket_owner
+        self._params = params
+        self._connect()
+
+    @property
+    def url(self) -> str:
+        return self._location.url
+
+    def get(self, key: str, *, max_bytes: int) -> StoredObject:
+        def check(answer: Mapping[str, Any]) -> None:
+            size = answer["ContentLength"]
+            if size > max_bytes:
+                raise Corrupt(
+                    f"{self.url}/{key} has {size} bytes, more than the {max_bytes} allowed"
+                )
+
+        return self._fetch(key, check)
+
+    def get_range(self, key: str, offset: int, size: int) -> bytes:
+        def check(answer: Mapping[str, Any]) -> None:
+            given = str(answer.get("ContentRange") or "the whole object")
+            if answer["ContentLength"] != size or not given.startswith(f"bytes {offset}-"):
+                raise Corrupt(
+                    f"{self.url}/{key}: wanted {size} bytes from {offset}, was given {given}"
+                )
+
+        if size == 0:
+            return b""
+        return self._fetch(key, check, Range=f"bytes={offset}-{offset + size - 1}").data
+
+    def head(self, key: str) -> ObjectInfo | None:
+        try:
+            with self._translated("GetObject", key):
+                facts = self._client.head_object(Key=self._location.full_key(key), **self._common)
+        except ObjectMissing:
+            return None
+        return _info(key, facts, facts["ContentLength"])
+
+    def put(self, key: str, data: bytes) -> str:
+        return self._put(self._client, key, data, {})
+
+    def put_if_absent(self, key: str, data: bytes) -> str:
+        return self._put(self._once, key, data, {"IfNoneMatch": "*"})
+
+    def put_if_match(self, key: str, data: bytes, etag: str) -> str:
+        try:
+            return self._put(self._once, key, data, {"IfMatch": etag})
+        except ObjectMissing as error:
+            raise PreconditionFailed(f"{self.url}/{key} does not exist any more") from error
+
+    def delete(self, key: str) -> None:
+        with contextlib.suppress(ObjectMissing), self._translated("DeleteObject", key):
+            self._client.delete_object(Key=self._location.full_key(key), **self._common)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Gathered, then sorted: SeaweedFS and others list directories, not whole keys, in order."""
+        full = self._location.full_prefix(prefix)
+        length = len(full) - len(prefix)
+        with self._translated("ListBucket", prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Prefix=full, **self._common
+            )
+            found = [
+                _info(str(facts["Key"])[length:], facts, facts["Size"])
+                for page in pages
+                for facts in page.get("Contents", ())
+            ]
+        yield from sorted(found, key=lambda info: info.key)
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    def _connect(self) -> None:
+        """Make both clients, with credentials looked up anew."""
+        params = self._params
+        identity = AwsParams(
+            region=params.region,
+            auth=params.auth,
+            access_key_id=params.key,
+            secret_access_key=params.secret,
+            session_token=params.session_token,
+            endpoint_url=params.endpoint,
+        )
+        # A store behind an address of its own has no host name for each bucket.
+        style = {"addressing_style": "path" if params.endpoint else "auto"}
+        with self._translated(_OPEN, ""):
+            self._client, self._once = make_clients(
+                "s3",
+                identity,
+                {"s3": style},
+                {"s3": style, "retries": {"mode": "standard", "total_max_attempts": 1}},
+            )
+            self._clock.attach(self._client)
+            self._clock.attach(self._once)
+
+    def _put(self, client: Any, key: str, data: bytes, condition: Mapping[str, str]) -> str:
+        with self._translated("PutObject", key):
+            answer = client.put_object(
+                Key=self._location.full_key(key),
+                # As a stream it goes out in pieces, each with a time-out; bytes would be one send
+                # that has to be over within the time-out for connecting.
+                Body=io.BytesIO(data),
+                **condition,
+                **self._common,
+            )
+        return str(answer["ETag"])
+
+    def _fetch(
+        self, key: str, check: Callable[[Mapping[str, Any]], None], **arguments: str
+    ) -> StoredObject:
+        """One object or range; `check` judges the answer's head before the body is read.
+
+        botocore's retries end with the head, so a body that breaks off is asked for again here.
+        """
+        full = self._location.full_key(key)
+        for attempt in range(1, _BODY_TRIES + 1):
+            with self._translated("GetObject", key):
+                answer = self._client.get_object(Key=full, **arguments, **self._common)
+                with contextlib.closing(answer["Body"]) as body:
+                    check(answer)
+                    try:
+                        data: bytes = body.read()  # checks the announced length itself
+                    except Exception:
+                        if attempt == _BODY_TRIES:
+                            raise
+                        continue
+                return StoredObject(data, str(answer["ETag"]))
+        raise AssertionError  # the loop returns or raises
+
+    @contextlib.contextmanager
+    def _translated(self, action: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except SnapshotError:
+            raise
+        except Exception as error:
+            from snapshotter.s3_errors import translate
+
+            translated = translate(error, action, self._location, key)
+            if isinstance(translated, StoreAccessDenied) and action != _OPEN:
+                self._connect()  # credentials that were renewed since must be found
+            raise translated from error
+
+
+def _info(key: str, facts: Mapping[str, Any], size: int) -> ObjectInfo:
+    return ObjectInfo(key, int(size), str(facts["ETag"]), facts["LastModified"].timestamp())
