@@ -1,0 +1,266 @@
+"""The DuckDB accelerator: a dataset as base + delta in one file, with its checkpoint.
+
+Changes go to the delta only, so a commit costs the same at any size of base; `maintain` folds the
+delta in, sorted, once the scan has ended and while nobody has the file frozen. Statements are in
+`cdc.duckdb_sql`, the file in `cdc.duckdb_file`, what it says of itself in `cdc.duckdb_state`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+import duckdb
+
+from cdc import duckdb_sql as sql
+from cdc import duckdb_state as states
+from cdc.accelerator import Engine, FrozenImage, Maintenance, QueryLimits, QueryResult
+from cdc.batch import Batch
+from cdc.checkpoint import Checkpoint
+from cdc.columns import Columns
+from cdc.duckdb_errors import translating
+from cdc.duckdb_file import Database, clear_spill
+from cdc.duckdb_freeze import main_part, open_tail
+from cdc.duckdb_gate import Gate
+from cdc.duckdb_query import Queries
+from cdc.duckdb_state import State, prepared
+from cdc.duckdb_upkeep import CHECKPOINT_WAL_BYTES, fold_if_due
+from cdc.errors import FileUnusable
+from cdc.keys import Item, KeySchema
+from cdc.rebuild import rebuild
+
+
+class DuckdbAccelerator:
+    """See `cdc.accelerator.Accelerator`."""
+
+    engine: Engine = "duckdb"
+
+    def __init__(self, database: Database, state: State) -> None:
+        self.path = database.path
+        self.dataset = state.dataset
+        self.keys = state.keys
+        self._database = database
+        self._state = state
+        self._growth = 0
+        self._gate = Gate()
+        self._queries = Queries(database, state.dataset)
+        self._closed = False
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        dataset: str,
+        *,
+        keys: KeySchema | None,
+        create: bool,
+        memory_limit: str | None,
+        storage_version: str,
+    ) -> DuckdbAccelerator:
+        """Open the file, or make it if `create` and it is missing. See `cdc.engines`."""
+        path = path.absolute()
+        exists = path.exists()
+        if not exists and not create:
+            raise FileUnusable(f"cannot open {path}: there is no such file")
+        clear_spill(path)
+        database = Database(
+            path, exists=exists, memory_limit=memory_limit, storage_version=storage_version
+        )
+        try:
+            with translating(path, "open"):
+                state = prepared(database, dataset, keys, create=create)
+                database.checkpoint()
+                return cls(database, state)
+        except BaseException:
+            database.close()
+            raise
+
+    def checkpoint(self) -> Checkpoint | None:
+        return self._state.checkpoint
+
+    def columns(self) -> Columns:
+        return self._state.columns
+
+    def counters(self) -> Mapping[str, int]:
+        return dict(self._state.counters)
+
+    # ------------------------------------------------------------ writing
+
+    def apply(self, batch: Batch, checkpoint: Checkpoint) -> None:
+        def write(cursor: duckdb.DuckDBPyConnection) -> None:
+            cursor.execute(sql.FORGET_DELTA)
+            cursor.execute(sql.insert_delta(batch.columns))
+
+        self._commit(batch, checkpoint, write, "apply a batch to")
+
+    def append_scan(self, batch: Batch, checkpoint: Checkpoint) -> None:
+        def write(cursor: duckdb.DuckDBPyConnection) -> None:
+            cursor.execute(sql.insert_base(batch.columns))
+
+        self._commit(batch, checkpoint, write, "append a scan page to")
+
+    def _commit(
+        self,
+        batch: Batch,
+        checkpoint: Checkpoint,
+        write: Callable[[duckdb.DuckDBPyConnection], None],
+        action: str,
+    ) -> None:
+        with self._gate.writing(), translating(self.path, action):
+            old = self._state
+            columns = sql.grown(old.columns, batch.columns)
+            counters = states.counted(old.counters, batch)
+            new = replace(
+                old, columns=columns, checkpoint=checkpoint, counters={**old.counters, **counters}
+            )
+            with self._growing(columns), self._registered(batch):
+                with self._database.transaction() as cursor:
+                    if len(columns) > len(old.columns):
+                        states.write_columns(cursor, self.dataset, old.columns, columns)
+                    if batch.rows.num_rows:
+                        write(cursor)
+                    states.write_counters(cursor, counters)
+                    states.write_quarantine(cursor, batch.poison, checkpoint.updated_at)
+                    states.write_checkpoint(cursor, checkpoint)
+                self._state = new
+
+    @contextmanager
+    def _growing(self, columns: Columns) -> Iterator[None]:
+        """Odd while columns are being added, so that a lookup knows that it saw half of it."""
+        steps = int(len(columns) > len(self._state.columns))
+        self._growth += steps
+        try:
+            yield
+        finally:
+            self._growth += steps
+
+    @contextmanager
+    def _registered(self, batch: Batch) -> Iterator[None]:
+        # Outside of the transaction, because registering makes a temporary view in it.
+        writer = self._database.writer
+        writer.register(sql.BATCH, batch.rows)
+        try:
+            yield
+        finally:
+            with suppress(duckdb.Error):
+                writer.unregister(sql.BATCH)
+
+    # ------------------------------------------------------------ reading
+
+    def read(self, key: Item) -> Item | None:
+        identity = UUID(bytes=self.keys.identity(key))
+        with translating(self.path, "look up a key in"):
+            while True:
+                growth = self._growth
+                if growth % 2 == 0:
+                    item = self._lookup(key, identity, self._state.columns)
+                    if self._growth == growth:
+                        return item
+                with self._gate.writing():
+                    pass  # columns are being added: wait for that commit
+
+    def _lookup(self, key: Item, identity: UUID, columns: Columns) -> Item | None:
+        keyed = sql.key_cells(self.keys, key, columns)
+        with self._database.cursor() as cursor:
+            changed = cursor.execute(sql.lookup_delta(columns), [identity]).fetchall()
+            if changed:
+                dead, *row = changed[0]
+                return None if dead else rebuild(columns, row[:-1], row[-1])
+            text = sql.lookup_base(columns, [column for column, _ in keyed])
+            rows = cursor.execute(text, [*(cell for _, cell in keyed), identity]).fetchall()
+        return rebuild(columns, rows[0][:-1], rows[0][-1]) if rows else None
+
+    def items(self, page_rows: int = 10_000) -> Iterator[list[Item]]:
+        with translating(self.path, "read the items of"), self._at_commit() as (cursor, state):
+            cursor.execute(sql.select_items(self.dataset, state.columns))
+            while rows := cursor.fetchmany(page_rows):
+                yield [rebuild(state.columns, row[:-1], row[-1]) for row in rows]
+
+    def row_count(self) -> int:
+        with translating(self.path, "count the rows of"), self._database.cursor() as cursor:
+            return self._counted(cursor)
+
+    def query(self, sql: str, limits: QueryLimits) -> QueryResult:
+        return self._queries.run(sql, limits)
+
+    @contextmanager
+    def _at_commit(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, State]]:
+        """A read transaction and the state of exactly the same commit."""
+        with ExitStack() as stack:
+            with self._gate.writing():
+                cursor = stack.enter_context(self._begun())
+                state = self._state
+            yield cursor, state
+
+    @contextmanager
+    def _begun(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._database.snapshot() as cursor:
+            # The engine takes its point in time at the first touch of the file, not at BEGIN.
+            cursor.execute(f"SELECT count(*) FROM {sql.SCHEMA}.meta").fetchall()
+            yield cursor
+
+    def _counted(self, cursor: duckdb.DuckDBPyConnection) -> int:
+        rows = cursor.execute(f"SELECT count(*) FROM main.{sql.quoted(self.dataset)}").fetchall()
+        return int(rows[0][0])
+
+    # ------------------------------------------------------------ freezing
+
+    @contextmanager
+    def freeze(self) -> Iterator[FrozenImage]:
+        with ExitStack() as stack:
+            with translating(self.path, "freeze"):
+                image = self._frozen(stack)
+            yield image
+
+    def _frozen(self, stack: ExitStack) -> FrozenImage:
+        """The image; what it needs until the end of the freeze is left on the stack."""
+        with ExitStack() as reader:
+            with self._gate.writing():
+                state = self._state
+                if state.checkpoint is None:
+                    raise FileUnusable(
+                        f"cannot freeze {self.path}: it holds no checkpoint yet",
+                        hint="wait for the first commit",
+                    )
+                self._gate.hold()
+                stack.callback(self._gate.release)
+                self._database.main.hold()
+                stack.callback(self._database.main.release)
+                tail = open_tail(self._database.wal_path, self._database.wal_bytes())
+                if tail is not None:
+                    stack.callback(os.close, tail.descriptor)
+                cursor = reader.enter_context(self._begun())
+            row_count = self._counted(cursor)
+        main = main_part(self._database.main, self._database.used_now())
+        return FrozenImage(
+            engine=self.engine,
+            engine_version=duckdb.__version__,
+            storage_version=self._database.storage_version,
+            checkpoint=state.checkpoint,
+            columns=state.columns,
+            keys=self.keys,
+            row_count=row_count,
+            parts=(main,) if tail is None else (main, tail),
+        )
+
+    # ------------------------------------------------------------ upkeep
+
+    def maintain(self, *, idle: bool) -> Maintenance:
+        with self._gate.writing(), translating(self.path, "maintain"):
+            if self._gate.is_frozen:
+                return Maintenance(wal_bytes=self._database.wal_bytes())
+            self._state, folded = fold_if_due(self._database, self._state, idle=idle)
+            wal = self._database.wal_bytes()
+            due = wal >= CHECKPOINT_WAL_BYTES or (idle and wal > 0)
+            checkpointed = due and self._database.checkpoint()
+            return Maintenance(folded, checkpointed, self._database.wal_bytes())
+
+    def close(self) -> None:
+        with self._gate.writing():
+            if not self._closed:
+                self._closed = True
+                self._database.close()

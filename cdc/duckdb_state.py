@@ -1,0 +1,158 @@
+"""What an accelerator file says of itself: dataset, keys, columns, checkpoint, counters, upkeep.
+
+Held in memory as one value that is replaced after each commit, and read from the file at open. The
+functions here run inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from cdc import checkpoint as checkpoints
+from cdc.batch import Batch, Poison
+from cdc.checkpoint import Checkpoint
+from cdc.columns import Columns
+from cdc.duckdb_file import Database
+from cdc.duckdb_sql import FORMAT, SCHEMA, add_columns, create, view
+from cdc.errors import FileUnusable, FormatUnknown
+from cdc.keys import KeySchema
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The committed state. `settled`: base was sorted after the scan; unsorted: folded since."""
+
+    dataset: str
+    keys: KeySchema
+    columns: Columns = field(default_factory=Columns)
+    checkpoint: Checkpoint | None = None
+    counters: Mapping[str, int] = field(default_factory=dict)
+    settled: bool = False
+    unsorted_rows: int = 0
+
+
+def is_ours(cursor: duckdb.DuckDBPyConnection, path: Path) -> bool:
+    """True for a file of ours, False for one without any table. Raises FileUnusable for others."""
+    tables = cursor.execute(
+        "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'db'"
+    ).fetchall()
+    if (SCHEMA, "meta") in tables:
+        return True
+    if tables:
+        raise FileUnusable(f"cannot use {path}: its tables were not made by snowmelt")
+    return False
+
+
+def initialise(cursor: duckdb.DuckDBPyConnection, dataset: str, keys: KeySchema) -> None:
+    """Create all tables and the view."""
+    for statement in create(dataset):
+        cursor.execute(statement)
+    cursor.execute(f"INSERT INTO {SCHEMA}.columns VALUES (?)", [Columns().encode()])
+    facts = {"format": FORMAT, "dataset": dataset, "keys": json.dumps(keys.to_json())}
+    write_meta(cursor, facts)
+
+
+def load(cursor: duckdb.DuckDBPyConnection, path: Path) -> State:
+    """The state that the file holds. Raises FormatUnknown or FileUnusable."""
+    meta = dict(cursor.execute(f"SELECT name, value FROM {SCHEMA}.meta").fetchall())
+    if meta.get("format") != FORMAT:
+        raise FormatUnknown(
+            f"{path} has format {meta.get('format')!r}, this program knows {FORMAT}"
+        )
+    texts = cursor.execute(f"SELECT text FROM {SCHEMA}.checkpoint").fetchall()
+    columns = cursor.execute(f"SELECT text FROM {SCHEMA}.columns").fetchall()
+    counters = cursor.execute(f"SELECT name, value FROM {SCHEMA}.counters").fetchall()
+    try:
+        return State(
+            dataset=meta["dataset"],
+            keys=KeySchema.from_json(json.loads(meta["keys"])),
+            columns=Columns.decode(columns[0][0]),
+            checkpoint=checkpoints.decode(texts[0][0]) if texts else None,
+            counters=dict(counters),
+            settled=meta.get("settled") == "true",
+            unsorted_rows=int(meta.get("unsorted_rows", "0")),
+        )
+    except (IndexError, KeyError, ValueError, TypeError) as error:
+        raise FileUnusable(f"cannot read the state in {path}: {error!r}") from error
+
+
+def write_meta(cursor: duckdb.DuckDBPyConnection, facts: Mapping[str, str]) -> None:
+    """Replace facts of the file."""
+    _replace(cursor, f"{SCHEMA}.meta", facts)
+
+
+def write_checkpoint(cursor: duckdb.DuckDBPyConnection, checkpoint: Checkpoint) -> None:
+    """Replace the checkpoint."""
+    cursor.execute(f"DELETE FROM {SCHEMA}.checkpoint")
+    cursor.execute(f"INSERT INTO {SCHEMA}.checkpoint VALUES (?)", [checkpoints.encode(checkpoint)])
+
+
+def write_columns(
+    cursor: duckdb.DuckDBPyConnection, dataset: str, old: Columns, new: Columns
+) -> None:
+    """Add the columns that `new` has more than `old`, to the tables, the view and the record."""
+    for statement in (*add_columns(new.since(old)), view(dataset, new)):
+        cursor.execute(statement)
+    cursor.execute(f"DELETE FROM {SCHEMA}.columns")
+    cursor.execute(f"INSERT INTO {SCHEMA}.columns VALUES (?)", [new.encode()])
+
+
+def write_counters(cursor: duckdb.DuckDBPyConnection, changed: Mapping[str, int]) -> None:
+    """Replace totals."""
+    if changed:
+        _replace(cursor, f"{SCHEMA}.counters", changed)
+
+
+def write_quarantine(
+    cursor: duckdb.DuckDBPyConnection, poison: Iterable[Poison], at: float | None
+) -> None:
+    """Keep records that could not be decoded. `at`: service time in epoch seconds."""
+    rows = [[at, one.shard_id, one.sequence, one.reason, one.raw] for one in poison]
+    if rows:
+        cursor.executemany(f"INSERT INTO {SCHEMA}.quarantine VALUES (?, ?, ?, ?, ?)", rows)
+
+
+def counted(counters: Mapping[str, int], batch: Batch) -> dict[str, int]:
+    """The totals that a batch changes."""
+    news = {f"misfit:{name}": count for name, count in batch.misfits.items() if count}
+    if batch.poison:
+        news["quarantined"] = len(batch.poison)
+    return {name: counters.get(name, 0) + count for name, count in news.items()}
+
+
+def _replace(
+    cursor: duckdb.DuckDBPyConnection, table: str, values: Mapping[str, str] | Mapping[str, int]
+) -> None:
+    names = list(values)
+    cursor.execute(f"DELETE FROM {table} WHERE name IN (SELECT unnest(?))", [names])
+    cursor.execute(
+        f"INSERT INTO {table} SELECT unnest(?), unnest(?)", [names, list(values.values())]
+    )
+
+
+def prepared(database: Database, dataset: str, keys: KeySchema | None, *, create: bool) -> State:
+    path = database.path
+    if not is_ours(database.writer, path):
+        if not create:
+            raise FileUnusable(f"cannot open {path}: it holds no dataset")
+        if keys is None:
+            raise FileUnusable(f"cannot create {path}: the table's keys are not known")
+        with database.transaction() as cursor:
+            initialise(cursor, dataset, keys)
+    state = load(database.writer, path)
+    if state.dataset != dataset:
+        raise FileUnusable(
+            f"cannot open {path} as dataset {dataset!r}: it holds {state.dataset!r}",
+            hint="use the name that the file was made with, or another acceleration.path",
+        )
+    if keys is not None and keys != state.keys:
+        raise FileUnusable(
+            f"cannot open {path}: its keys are {state.keys.to_json()}, not {keys.to_json()}",
+            hint="the file is of another table: use another acceleration.path",
+        )
+    return state

@@ -1,0 +1,86 @@
+"""The engines by name: open a file, name its sidecars, fold its log.
+
+Engines are imported when they are asked for, so that a node with one engine loads one.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+from cdc.accelerator import Accelerator, Engine
+from cdc.errors import FileUnusable
+from cdc.keys import KeySchema
+
+DATASET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
+_SIDECARS = {
+    "duckdb": (".wal", ".wal.checkpoint", ".wal.recovery"),
+    "sqlite": ("-wal", "-shm", "-journal"),
+}
+
+
+def open_accelerator(
+    engine: Engine,
+    path: Path,
+    dataset: str,
+    *,
+    keys: KeySchema | None = None,
+    create: bool = False,
+    memory_limit: str | None = None,
+    storage_version: str = "v1.5.0",
+) -> Accelerator:
+    """The dataset in the file, alone: no other process can open it meanwhile.
+
+    `create`: a missing file is made, and then needs `keys`; an existing one knows its own. Memory
+    limit (e.g. "2GB") and storage version are DuckDB's; a file keeps the version it was made with.
+    Raises FileBusy, FileUnusable (also for another dataset, other keys, a bad name), NoSpace,
+    FormatUnknown.
+    """
+    _check_engine(engine)
+    if DATASET_NAME.fullmatch(dataset) is None:
+        raise FileUnusable(
+            f"{dataset!r} is no dataset name",
+            hint="use 1 to 63 letters, digits, `_` and `-`, not starting with a digit or `-`",
+        )
+    if engine == "sqlite":
+        from cdc.sqlite_accelerator import SqliteAccelerator
+
+        return SqliteAccelerator.open(path, dataset, keys=keys, create=create)
+    from cdc.duckdb_accelerator import DuckdbAccelerator
+
+    return DuckdbAccelerator.open(
+        path,
+        dataset,
+        keys=keys,
+        create=create,
+        memory_limit=memory_limit,
+        storage_version=storage_version,
+    )
+
+
+def sidecars(engine: Engine, path: Path) -> tuple[Path, ...]:
+    """Files that the engine keeps beside `path`, existing or not; the log is the first."""
+    _check_engine(engine)
+    return tuple(Path(f"{path}{suffix}") for suffix in _SIDECARS[engine])
+
+
+def fold_log(engine: Engine, path: Path) -> None:
+    """Open a closed file alone, write its log into it and close it: one file remains.
+
+    Raises what `open_accelerator` raises.
+    """
+    _check_engine(engine)
+    if engine == "sqlite":
+        from cdc import sqlite_file
+
+        sqlite_file.fold_log(path)
+    else:
+        from cdc import duckdb_file
+
+        duckdb_file.fold_log(path)
+
+
+def _check_engine(engine: str) -> None:
+    if engine not in get_args(Engine):
+        raise FileUnusable(f"there is no engine {engine!r}", hint="use duckdb or sqlite")
