@@ -49,7 +49,7 @@ def decide(
     judged = judge(published, policy, facts, selection)
     case = _Case(published, local, policy, facts, selection, judged)
     if local.exists and local.lineage is None and not policy.replace:
-        return case.refuse(3, "the target exists and holds no checkpoint of this program")
+        return case.refuse(3, f"the target is no file of ours: {local.problem or 'no checkpoint'}")
     if selection.is_explicit or policy.role == "operator":
         return case.as_asked()
     return case.as_edge() if policy.role == "edge" else case.as_central()

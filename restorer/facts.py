@@ -86,7 +86,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """The file at the target path. `lineage` is None where it holds no checkpoint of ours.
+    """The file at the target path. `lineage` is None where it is none of ours; `problem` says why.
 
     `is_complete`: the bootstrap scan has ended, so the file may be served. `snapshot_id`: what it
     was restored from, where that is known.
@@ -99,6 +99,7 @@ class LocalFile:
     resumable_until: float | None = None
     is_complete: bool = False
     snapshot_id: str | None = None
+    problem: str | None = None
 
     @property
     def may_be_served(self) -> bool:

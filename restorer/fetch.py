@@ -54,11 +54,11 @@ def fetch(
 ) -> Fetched:
     """Create `files`, one for each part of the plan, and fill them.
 
-    `progress` gets the bytes fetched and the blocks written so far, from one thread at a time.
+    `progress` gets the bytes fetched so far and those to fetch, from one thread at a time.
     Raises Corrupt (naming object, snapshot and block), ObjectMissing, NoSpace, FileUnusable and the
     store's errors; the files are then worthless.
     """
-    reads, tally = _Reads(plan.reads()), _Tally(progress)
+    reads, tally = _Reads(plan.reads()), _Tally(plan.download_bytes, progress)
     with ExitStack() as opened:
         descriptors: list[int] = []
         for path, part in zip(files, plan.header.parts, strict=True):
@@ -102,7 +102,8 @@ class _Reads:
 class _Tally:
     """Sums over all threads."""
 
-    def __init__(self, progress: Progress | None) -> None:
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._to_fetch = total
         self._progress = progress
         self._lock = threading.Lock()
         self._fetched = self._written = self._blocks = 0
@@ -113,7 +114,7 @@ class _Tally:
             self._written += written
             self._blocks += blocks
             if self._progress is not None:
-                self._progress(self._fetched, self._blocks)
+                self._progress(min(self._fetched, self._to_fetch), self._to_fetch)
 
     def total(self) -> Fetched:
         return Fetched(self._fetched, self._written, self._blocks)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from snapshotter import codec, layout
+from snapshotter import codec
 from snapshotter.format import DATA, ENTRY_BYTES, Header, MapEntry, PartMap
 
 READ_BYTES = 8 * 1024 * 1024
@@ -115,7 +115,7 @@ def _reads(
             if entry.kind == DATA:
                 offset, size = part.span(number)
                 place = BlockPlace(
-                    ordinal, number, offset, size, entry.index * part.block_size, entry.digest
+                    ordinal, number, offset, size, entry.slot * part.block_size, entry.digest
                 )
                 where = (entry.pack, entry.offset, entry.stored, entry.raw, entry.codec)
                 frames.setdefault(where, (entry, []))[1].append(place)
@@ -147,5 +147,4 @@ def _coalesced(header: Header, frames: Sequence[Frame]) -> Iterator[RangedRead]:
 
 
 def _read(header: Header, run: list[Frame], start: int, end: int) -> RangedRead:
-    key = layout.pack_key(header.dataset, header.packs[run[0].entry.pack])
-    return RangedRead(key, start, end - start, tuple(run))
+    return RangedRead(header.packs[run[0].entry.pack], start, end - start, tuple(run))

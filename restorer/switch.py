@@ -1,7 +1,7 @@
 """The one switch that makes a restored file live, and its journal.
 
     <path>                      the live file; its sidecars (write-ahead log and the like) beside it
-    <path>.d/<snapshot id>/     where a restored file is staged
+    <path>.d/<snapshot id>/     where a restored file is staged (any directory, for other files)
     <path>.d/switch.json        the journal: a switch has begun and will be brought to its end
     <path>.d/previous/          the file that was live before, with its sidecars
     <path>.d/origin.json        the snapshot that the live file was restored from
@@ -21,10 +21,11 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cdc.checkpoint import Lineage
 from cdc.errors import FileUnusable
 from restorer.errors import JournalUnreadable
 from restorer.fetch import write_failed
@@ -36,10 +37,11 @@ Step = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the live file came from."""
+    """Which snapshot, from where and of which lineage, the live file was restored from."""
 
     snapshot_id: str
     location: str
+    lineage: Lineage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +74,18 @@ def switch(
     *,
     step: Step | None = None,
 ) -> None:
-    """Make `staged`, a synced file below the work directory, the file at `path`.
+    """Make `staged`, a closed file in a directory of the work directory, the file at `path`.
 
-    `sidecars`: names that may exist beside `path`. `step` is called with the name of each finished
-    step. Raises NoSpace or FileUnusable; before the step `journal` nothing has changed.
+    That directory goes with it. `sidecars`: names that may exist beside `path`. `step` is called
+    with the name of each finished step. Raises NoSpace or FileUnusable; before the step `journal`
+    nothing has changed.
     """
     work = work_directory(path)
     journal = _Journal(
         str(staged.relative_to(work)), tuple(sidecar.name for sidecar in sidecars), origin
     )
     with _failures_named(path):
+        _sync_file(staged)
         # From the journal on, the directory holds what this switch replaces and nothing else.
         _remove(previous_directory(path))
         make_directories(previous_directory(path))
@@ -115,10 +119,9 @@ def forget_previous(path: Path) -> None:
 def read_origin(path: Path) -> Origin | None:
     """The snapshot that the file at `path` was restored from, if it was."""
     try:
-        raw = json.loads((work_directory(path) / "origin.json").read_bytes())
-        return Origin(str(raw["snapshot_id"]), str(raw["location"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        # It only saves a download: without it the newest snapshot is taken again.
+        return _origin_from_json(json.loads((work_directory(path) / "origin.json").read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        # It only saves a download and a question: without it less is known of the file.
         return None
 
 
@@ -148,13 +151,20 @@ def _finish(path: Path, journal: _Journal, step: Step) -> None:
         staged.rename(path)
     step("rename")
     sync_directory(path.parent)
-    origin = {"snapshot_id": journal.origin.snapshot_id, "location": journal.origin.location}
-    _write_json(work / "origin.json", origin)
+    _write_json(work / "origin.json", asdict(journal.origin))
     step("origin")
     _journal_path(path).unlink()
     sync_directory(work)
     step("done")
     _remove(staged.parent)
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _link_old(path: Path, previous: Path) -> None:
@@ -205,9 +215,15 @@ def _journal_to_json(journal: _Journal) -> dict[str, Any]:
         "format": _FORMAT,
         "staged": journal.staged,
         "sidecars": list(journal.sidecars),
-        "snapshot_id": journal.origin.snapshot_id,
-        "location": journal.origin.location,
+        "origin": asdict(journal.origin),
     }
+
+
+def _origin_from_json(raw: dict[str, Any]) -> Origin:
+    lineage = raw["lineage"]
+    if lineage is not None:
+        lineage = Lineage(**{name: str(value) for name, value in lineage.items()})
+    return Origin(str(raw["snapshot_id"]), str(raw["location"]), lineage)
 
 
 def _journal_from_json(text: bytes, path: Path) -> _Journal:
@@ -216,9 +232,12 @@ def _journal_from_json(text: bytes, path: Path) -> _Journal:
         raw = json.loads(text)
         if raw["format"] != _FORMAT:
             raise JournalUnreadable(f"{where} has format {raw['format']!r}, known is {_FORMAT}")
-        origin = Origin(str(raw["snapshot_id"]), str(raw["location"]))
-        journal = _Journal(str(raw["staged"]), tuple(map(str, raw["sidecars"])), origin)
-    except (ValueError, KeyError, TypeError) as error:
+        journal = _Journal(
+            str(raw["staged"]),
+            tuple(map(str, raw["sidecars"])),
+            _origin_from_json(raw["origin"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise JournalUnreadable(f"{where} is no journal: {error!r}") from error
     staged = journal.staged.split("/")
     names = [*journal.sidecars, *staged]

@@ -15,10 +15,11 @@ from cdc.errors import FileUnusable
 from restorer import switch as switching
 from restorer.errors import JournalUnreadable
 from restorer.switch import Origin, forget_previous, read_origin, recover, switch
+from tests.restorer.offers import LINEAGE
 
 STEPS = ("journal", "link", "park", "rename", "origin", "done")
 SIDECARS = (".wal", "-wal", "-shm")
-ORIGIN = Origin("snapshot-9", "file:///bucket")
+ORIGIN = Origin("snapshot-9", "file:///bucket", LINEAGE)
 
 
 def make_live(path: Path, *, old: bool = True, logs: tuple[str, ...] = (".wal",)) -> None:
@@ -101,10 +102,11 @@ def test_a_process_that_dies_in_the_middle_leaves_a_journal_for_the_next(tmp_pat
     path = tmp_path / "data.duckdb"
     make_live(path)
     program = (
-        "import os, sys; from pathlib import Path; from restorer.switch import Origin, switch\n"
+        "import os, sys; from pathlib import Path; from restorer.switch import switch\n"
+        "from tests.restorer.test_switch import ORIGIN\n"
         "path, staged, log = map(Path, sys.argv[1:])\n"
         "die = lambda done: os._exit(9) if done == 'park' else None\n"
-        "switch(path, staged, (log,), Origin('snapshot-9', 'file:///bucket'), step=die)"
+        "switch(path, staged, (log,), ORIGIN, step=die)"
     )
     log = path.with_name("data.duckdb.wal")
 

@@ -1,0 +1,260 @@
+"""Cold start: from a bucket to a live, verified file, or to the decision why not.
+
+    lock · recover a begun switch · pointer · local file · decide          (a dry run ends here)
+    -> header · lineage · space · fetch · prove · switch                   (last: now it is live)
+
+A snapshot found damaged on the way is rejected by name and the decision is made again without it,
+so that fallback, bootstrap and refusal follow one set of rules. The target is the old file or none
+until the switch. Bootstrapping is the caller's: it gets the decision back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cdc.engines import sidecars
+from restorer.decision import decide
+from restorer.errors import RestoreError, refusal
+from restorer.facts import Facts, LocalFile, Policy, Published, Rejection, Selection, Trouble
+from restorer.fetch import THREADS, Progress
+from restorer.local import free_bytes, inspect_local, restore_lock
+from restorer.staging import Staged, clean_staging, stage
+from restorer.switch import Origin, Step, recover, switch, work_directory
+from restorer.verdict import Action, Decision
+from snapshotter.errors import (
+    Corrupt,
+    FormatTooNew,
+    ObjectMissing,
+    SnapshotError,
+    StoreAccessDenied,
+    StoreUnreachable,
+)
+from snapshotter.format import CatalogEntry
+from snapshotter.reader import read_catalog, read_pointer
+from snapshotter.store import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRequest:
+    """What is wanted.
+
+    `source`: table id and stream ARN of the configured table, where they are known. `local`: facts
+    of the target from a caller that has it open (`restorer.local.local_file`), else it is opened.
+    `before_switch` is called when the new file is ready, for a caller that has to close the old
+    one. `bootstrap_read_units`: what reading the table would cost, for the numbers.
+    """
+
+    policy: Policy
+    selection: Selection = field(default_factory=Selection)
+    dry_run: bool = False
+    source: tuple[str, str] | None = None
+    local: LocalFile | None = None
+    before_switch: Callable[[], None] | None = None
+    bootstrap_read_units: float | None = None
+    threads: int = THREADS
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """What was decided, and done if `snapshot_id` is set. `seconds`: by phase.
+
+    `rejected`: snapshots that were tried before and found damaged. `failure`: of a decision to
+    wait, the error for a caller that cannot.
+    """
+
+    decision: Decision
+    snapshot_id: str | None = None
+    generation: int | None = None
+    version: int | None = None
+    row_count: int | None = None
+    bytes_fetched: int = 0
+    bytes_written: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    rejected: tuple[Rejection, ...] = ()
+    failure: RestoreError | SnapshotError | None = None
+
+
+def restore(
+    store: ObjectStore,
+    dataset: str,
+    target: Path,
+    request: RestoreRequest,
+    *,
+    progress: Progress | None = None,
+    step: Step | None = None,
+) -> RestoreReport:
+    """Decide, and restore the dataset to `target` if that is the decision.
+
+    Returns for every decision but a refusal. Raises the error of the refusal (`restorer.errors`, or
+    the store's own), FileBusy if the target or another restore to it is in use, ForeignLineage,
+    NoSpace and FileUnusable.
+    """
+    flow = _Flow(store, dataset, target.absolute(), request, progress, step)
+    if request.dry_run:
+        return flow.look()
+    with restore_lock(flow.target):
+        recover(flow.target, step=step)
+        clean_staging(flow.target)
+        return flow.run()
+
+
+class _Flow:
+    """One restore, with what it learned so far."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        dataset: str,
+        target: Path,
+        request: RestoreRequest,
+        progress: Progress | None,
+        step: Step | None,
+    ) -> None:
+        self.target = target
+        self._store = store
+        self._dataset = dataset
+        self._request = request
+        self._progress = progress
+        self._step = step
+        self._seconds: dict[str, float] = {}
+        self._rejected: list[Rejection] = []
+        self._published = Published()
+        self._entries: dict[str, CatalogEntry] = {}
+        self._store_error: SnapshotError | None = None
+
+    def look(self) -> RestoreReport:
+        """The decision, with nothing written; a switch that was begun is finished first."""
+        if (work_directory(self.target) / "lock").exists():
+            with restore_lock(self.target):
+                recover(self.target)
+        self._read_pointer()
+        return RestoreReport(self._decide(self._local()), seconds=self._seconds)
+
+    def run(self) -> RestoreReport:
+        """Decide and restore until something is restored or nothing is left to restore."""
+        self._read_pointer()
+        local = self._local()
+        while True:
+            decision = self._decide(local)
+            if decision.chosen is None:
+                return self._concluded(decision)
+            report = self._attempt(decision, self._entries[decision.chosen.snapshot_id], local)
+            if report is not None:
+                return report
+
+    # ------------------------------------------------------------ deciding
+
+    def _read_pointer(self) -> None:
+        with self._phase("pointer"):
+            try:
+                pointer = read_pointer(self._store, self._dataset)
+                catalog = pointer.catalog
+                if self._request.selection.is_explicit:
+                    catalog = tuple(read_catalog(self._store, pointer))
+            except ObjectMissing:
+                self._published = Published()
+            except (Corrupt, FormatTooNew, StoreUnreachable, StoreAccessDenied) as error:
+                self._note_trouble(error)
+            else:
+                self._entries = {entry.snapshot_id: entry for entry in catalog}
+                self._published = Published.of(pointer, catalog)
+
+    def _note_trouble(self, error: SnapshotError) -> None:
+        self._store_error = error
+        trouble = Trouble(error.exit_code, str(error))
+        self._published = replace(self._published, candidates=(), trouble=trouble)
+
+    def _local(self) -> LocalFile:
+        given = self._request.local
+        return inspect_local(self.target, self._dataset) if given is None else given
+
+    def _decide(self, local: LocalFile) -> Decision:
+        request = self._request
+        facts = Facts(
+            now=self._store.now(),
+            free_bytes=free_bytes(self.target),
+            bootstrap_read_units=request.bootstrap_read_units,
+            rejected=tuple(self._rejected),
+        )
+        return decide(self._published, local, request.policy, facts, request.selection)
+
+    def _concluded(self, decision: Decision) -> RestoreReport:
+        failure = self._failure(decision)
+        if failure is not None and decision.action is Action.REFUSE:
+            raise failure from self._store_error
+        return RestoreReport(
+            decision,
+            seconds=self._seconds,
+            rejected=tuple(self._rejected),
+            failure=failure,
+        )
+
+    def _failure(self, decision: Decision) -> RestoreError | SnapshotError | None:
+        code, error = decision.exit_code, self._store_error
+        if code is None:
+            return None
+        if error is not None and error.exit_code == code:
+            return error
+        where = self.target if code in (3, 12) else f"{self._dataset} in {self._store.url}"
+        return refusal(code, f"{where}: {decision.message}")
+
+    # ------------------------------------------------------------ restoring
+
+    def _attempt(
+        self, decision: Decision, entry: CatalogEntry, local: LocalFile
+    ) -> RestoreReport | None:
+        """Restore one snapshot; None if it was rejected and the decision has to be made again."""
+        try:
+            staged = stage(
+                self._store,
+                entry,
+                self.target,
+                local=None if self._request.policy.replace else local.lineage,
+                source=self._request.source,
+                threads=self._request.threads,
+                progress=self._progress,
+                phase=self._phase,
+            )
+        except (StoreUnreachable, StoreAccessDenied) as error:
+            self._note_trouble(error)
+            return None
+        except (Corrupt, FormatTooNew, ObjectMissing) as error:
+            self._rejected.append(Rejection(entry.snapshot_id, error.exit_code, str(error)))
+            if isinstance(error, ObjectMissing):
+                # It may have been deleted since the pointer was read.
+                self._read_pointer()
+            return None
+        return self._make_live(decision, staged)
+
+    def _make_live(self, decision: Decision, staged: Staged) -> RestoreReport:
+        header = staged.header
+        if self._request.before_switch is not None:
+            self._request.before_switch()
+        origin = Origin(header.snapshot_id, self._store.url, header.checkpoint.lineage)
+        with self._phase("switch"):
+            logs = sidecars(staged.engine, self.target)
+            switch(self.target, staged.main, logs, origin, step=self._step)
+        return RestoreReport(
+            decision=decision,
+            snapshot_id=header.snapshot_id,
+            generation=header.checkpoint.generation,
+            version=header.checkpoint.version,
+            row_count=header.row_count,
+            bytes_fetched=staged.fetched.bytes_fetched,
+            bytes_written=staged.fetched.bytes_written,
+            seconds=self._seconds,
+            rejected=tuple(self._rejected),
+        )
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            spent = time.monotonic() - started
+            self._seconds[name] = self._seconds.get(name, 0.0) + spent
