@@ -23,10 +23,10 @@ from snapshotter.errors import (
     StoreAccessDenied,
 )
 from snapshotter.location import Location, StoreParams
+from snapshotter.s3_errors import OPEN, translate
 from snapshotter.store import ObjectInfo, StoredObject
 
 _BODY_TRIES = 3
-_OPEN = "open"  # as in s3_errors, which loads botocore
 
 
 class S3Store:
@@ -95,7 +95,7 @@ class S3Store:
             self._client.delete_object(Key=self._location.full_key(key), **self._common)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Gathered, then sorted: SeaweedFS and others list directories, not whole keys, in order."""
+        """Gathered and sorted: some stores (SeaweedFS) list by directory, not by whole key."""
         full = self._location.full_prefix(prefix)
         length = len(full) - len(prefix)
         with self._translated("ListBucket", prefix):
@@ -125,7 +125,7 @@ class S3Store:
         )
         # A store behind an address of its own has no host name for each bucket.
         style = {"addressing_style": "path" if params.endpoint else "auto"}
-        with self._translated(_OPEN, ""):
+        with self._translated(OPEN, ""):
             self._client, self._once = make_clients(
                 "s3",
                 identity,
@@ -176,10 +176,8 @@ class S3Store:
         except SnapshotError:
             raise
         except Exception as error:
-            from snapshotter.s3_errors import translate
-
             translated = translate(error, action, self._location, key)
-            if isinstance(translated, StoreAccessDenied) and action != _OPEN:
+            if isinstance(translated, StoreAccessDenied) and action != OPEN:
                 self._connect()  # credentials that were renewed since must be found
             raise translated from error
 
