@@ -22,7 +22,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 _DATASET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_SNAPSHOT = re.compile(r"([0-9]{6})-([0-9]{12})-([0-9]{8}T[0-9]{6})([0-9]{3})Z")
+_SNAPSHOT = re.compile(
+    r"([0-9]{6})-([0-9]{12})"
+    r"-([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{3})Z"
+)
 _PACK = re.compile(r"([0-9]{6}-[0-9]{12}-[0-9]{8}T[0-9]{9}Z)-([0-9]{5})")
 _PAGE = re.compile(r"([0-9]{6}-[0-9]{12}-[0-9]{8}T[0-9]{9}Z)-[0-9a-f]{8}")
 _SECONDS = "%Y%m%dT%H%M%S"
@@ -49,10 +52,10 @@ class SnapshotId:
         match = _SNAPSHOT.fullmatch(text)
         if match is None:
             raise ValueError(f"not a snapshot id: {text[:80]!r}")
-        moment = datetime.strptime(match[3], _SECONDS).replace(tzinfo=UTC)
-        return SnapshotId(
-            int(match[1]), int(match[2]), int(moment.timestamp()) * 1000 + int(match[4])
-        )
+        generation, version, *moment, ms = map(int, match.groups())
+        year, month, day, hour, minute, second = moment
+        seconds = datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
+        return SnapshotId(generation, version, int(seconds) * 1000 + ms)
 
 
 def check_dataset(name: str) -> str:
