@@ -29,7 +29,7 @@ from cdc.duckdb_gate import Gate
 from cdc.duckdb_query import Queries
 from cdc.duckdb_state import State, prepared
 from cdc.duckdb_upkeep import CHECKPOINT_WAL_BYTES, fold_if_due
-from cdc.errors import FileUnusable
+from cdc.errors import CdcError, FileUnusable
 from cdc.keys import Item, KeySchema
 from cdc.rebuild import rebuild
 
@@ -117,16 +117,31 @@ class DuckdbAccelerator:
             new = replace(
                 old, columns=columns, checkpoint=checkpoint, counters={**old.counters, **counters}
             )
-            with self._growing(columns), self._registered(batch):
-                with self._database.transaction() as cursor:
-                    if len(columns) > len(old.columns):
-                        states.write_columns(cursor, self.dataset, old.columns, columns)
-                    if batch.rows.num_rows:
-                        write(cursor)
-                    states.write_counters(cursor, counters)
-                    states.write_quarantine(cursor, batch.poison, checkpoint.updated_at)
-                    states.write_checkpoint(cursor, checkpoint)
-                self._state = new
+            with (
+                self._growing(columns),
+                self._registered(batch),
+                self._outcome(new),
+                self._database.transaction() as cursor,
+            ):
+                if len(columns) > len(old.columns):
+                    states.write_columns(cursor, self.dataset, old.columns, columns)
+                if batch.rows.num_rows:
+                    write(cursor)
+                states.write_counters(cursor, counters)
+                states.write_quarantine(cursor, batch.poison, checkpoint.updated_at)
+                states.write_checkpoint(cursor, checkpoint)
+
+    @contextmanager
+    def _outcome(self, committed: State) -> Iterator[None]:
+        """Hold the new state after a commit; after an error, whatever the file says."""
+        try:
+            yield
+            self._state = committed
+        except BaseException:
+            # A file that cannot even be read keeps the old state until it is opened again.
+            with suppress(duckdb.Error, CdcError):
+                self._state = states.load(self._database.writer, self.path)
+            raise
 
     @contextmanager
     def _growing(self, columns: Columns) -> Iterator[None]:
@@ -253,9 +268,11 @@ class DuckdbAccelerator:
         with self._gate.writing(), translating(self.path, "maintain"):
             if self._gate.is_frozen:
                 return Maintenance(wal_bytes=self._database.wal_bytes())
-            self._state, folded = fold_if_due(self._database, self._state, idle=idle)
+            before = self._state
+            self._state, folded = fold_if_due(self._database, before, idle=idle)
             wal = self._database.wal_bytes()
-            due = wal >= CHECKPOINT_WAL_BYTES or (idle and wal > 0)
+            # A fold leaves dead blocks behind, which only a checkpoint gives back.
+            due = wal >= CHECKPOINT_WAL_BYTES or (wal > 0 and (idle or self._state is not before))
             checkpointed = due and self._database.checkpoint()
             return Maintenance(folded, checkpointed, self._database.wal_bytes())
 

@@ -56,15 +56,11 @@ def sql_type(column: Column) -> str:
 
 
 def grown(held: Columns, shown: Columns) -> Columns:
-    """The file's columns after a batch. Raises ValueError if both know one name in two types."""
-    mine = {column.name: column for column in held}
-    for column in shown:
-        if mine.get(column.name, column) != column:
-            raise ValueError(
-                f"column {column.name!r} is {mine[column.name].kind} in the file and "
-                f"{column.kind} in the batch: decode with the file's columns"
-            )
-    return held.added(column for column in shown if column.name not in mine)
+    """The file's columns after a batch. Raises ValueError unless one list continues the other."""
+    shared = min(len(held), len(shown))
+    if held.all[:shared] != shown.all[:shared]:
+        raise ValueError("the batch's columns do not continue the file's: decode it with those")
+    return shown if len(shown) > shared else held
 
 
 def create(dataset: str) -> list[str]:
