@@ -53,7 +53,7 @@ class Location:
 
     def full_prefix(self, prefix: str) -> str:
         """Like `full_key` for a listing: may be empty, may end within a name or with a slash."""
-        if prefix.strip("/") and not _is_clean(prefix.rstrip("/")):
+        if prefix and not _is_clean(prefix.removesuffix("/")):
             raise StoreRefused(f"not a usable key prefix: {prefix[:200]!r}")
         return f"{self.prefix}/{prefix}" if self.prefix else prefix
 

@@ -42,7 +42,8 @@ class S3Store:
         if params.expected_bucket_owner:
             self._common["ExpectedBucketOwner"] = params.expected_bucket_owner
         self._params = params
-        self._connect()
+        self._connected: tuple[Any, Any] | None = None
+        self._clients()
 
     @property
     def url(self) -> str:
@@ -73,34 +74,38 @@ class S3Store:
     def head(self, key: str) -> ObjectInfo | None:
         try:
             with self._translated("GetObject", key):
-                facts = self._client.head_object(Key=self._location.full_key(key), **self._common)
+                facts = self._clients()[0].head_object(
+                    Key=self._location.full_key(key), **self._common
+                )
         except ObjectMissing:
             return None
         return _info(key, facts, facts["ContentLength"])
 
     def put(self, key: str, data: bytes) -> str:
-        return self._put(self._client, key, data, {})
+        return self._put(self._clients()[0], key, data, {})
 
     def put_if_absent(self, key: str, data: bytes) -> str:
-        return self._put(self._once, key, data, {"IfNoneMatch": "*"})
+        return self._put(self._clients()[1], key, data, {"IfNoneMatch": "*"})
 
     def put_if_match(self, key: str, data: bytes, etag: str) -> str:
         try:
-            return self._put(self._once, key, data, {"IfMatch": etag})
+            return self._put(self._clients()[1], key, data, {"IfMatch": etag})
         except ObjectMissing as error:
             raise PreconditionFailed(f"{self.url}/{key} does not exist any more") from error
 
     def delete(self, key: str) -> None:
         with contextlib.suppress(ObjectMissing), self._translated("DeleteObject", key):
-            self._client.delete_object(Key=self._location.full_key(key), **self._common)
+            self._clients()[0].delete_object(Key=self._location.full_key(key), **self._common)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Gathered and sorted: some stores (SeaweedFS) list by directory, not by whole key."""
         full = self._location.full_prefix(prefix)
         length = len(full) - len(prefix)
         with self._translated("ListBucket", prefix):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Prefix=full, **self._common
+            pages = (
+                self._clients()[0]
+                .get_paginator("list_objects_v2")
+                .paginate(Prefix=full, **self._common)
             )
             found = [
                 _info(str(facts["Key"])[length:], facts, facts["Size"])
@@ -112,8 +117,15 @@ class S3Store:
     def now(self) -> float:
         return self._clock.now()
 
-    def _connect(self) -> None:
-        """Make both clients, with credentials looked up anew."""
+    def _clients(self) -> tuple[Any, Any]:
+        """The client that retries and the one that does not."""
+        clients = self._connected
+        if clients is None:
+            with self._translated(OPEN, ""):
+                clients = self._connected = self._connect()
+        return clients
+
+    def _connect(self) -> tuple[Any, Any]:
         params = self._params
         identity = AwsParams(
             region=params.region,
@@ -125,15 +137,15 @@ class S3Store:
         )
         # A store behind an address of its own has no host name for each bucket.
         style = {"addressing_style": "path" if params.endpoint else "auto"}
-        with self._translated(OPEN, ""):
-            self._client, self._once = make_clients(
-                "s3",
-                identity,
-                {"s3": style},
-                {"s3": style, "retries": {"mode": "standard", "total_max_attempts": 1}},
-            )
-            self._clock.attach(self._client)
-            self._clock.attach(self._once)
+        client, once = make_clients(
+            "s3",
+            identity,
+            {"s3": style},
+            {"s3": style, "retries": {"mode": "standard", "total_max_attempts": 1}},
+        )
+        self._clock.attach(client)
+        self._clock.attach(once)
+        return client, once
 
     def _put(self, client: Any, key: str, data: bytes, condition: Mapping[str, str]) -> str:
         with self._translated("PutObject", key):
@@ -157,7 +169,7 @@ class S3Store:
         full = self._location.full_key(key)
         for attempt in range(1, _BODY_TRIES + 1):
             with self._translated("GetObject", key):
-                answer = self._client.get_object(Key=full, **arguments, **self._common)
+                answer = self._clients()[0].get_object(Key=full, **arguments, **self._common)
                 with contextlib.closing(answer["Body"]) as body:
                     check(answer)
                     try:
@@ -177,8 +189,8 @@ class S3Store:
             raise
         except Exception as error:
             translated = translate(error, action, self._location, key)
-            if isinstance(translated, StoreAccessDenied) and action != OPEN:
-                self._connect()  # credentials that were renewed since must be found
+            if isinstance(translated, StoreAccessDenied):
+                self._connected = None  # credentials that were renewed since must be found
             raise translated from error
 
 

@@ -48,7 +48,10 @@ def scripted_server(respond: Respond) -> Iterator[ScriptedServer]:
     server = ScriptedServer("")
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # answers Expect: 100-continue, for which botocore waits 1 s
+
         def handle_any(self) -> None:
+            self.close_connection = True  # so that a half answer ends
             length = int(self.headers.get("Content-Length") or 0)
             headers = {name.lower(): value for name, value in self.headers.items()}
             request = Request(self.command, self.path, headers, self.rfile.read(length))
@@ -64,6 +67,7 @@ def scripted_server(respond: Respond) -> Iterator[ScriptedServer]:
             self.send_response_only(answer.status)
             length = len(answer.body) if answer.announced is None else answer.announced
             usual = {"Content-Length": str(length), "Date": self.date_time_string()}
+            usual["Connection"] = "close"
             for name, value in {**usual, **answer.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
