@@ -1,3 +1,3 @@
-"""The node: configuration, command, daemon and HTTP; the only package that knows the other three."""
+"""The node: configuration, command, daemon, HTTP; the only package that knows the other three."""
 
 __version__ = "0.1.0"

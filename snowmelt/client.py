@@ -62,7 +62,9 @@ def call(address: str, method: str, target: str, body: bytes | None = None) -> A
         raise Answered(f"{address} answered {status} with something that is not JSON") from error
     if status < 300:
         return document
-    message = document.get("error", f"status {status}") if isinstance(document, dict) else str(status)
+    message = (
+        document.get("error", f"status {status}") if isinstance(document, dict) else str(status)
+    )
     if 400 <= status < 500:
         raise UsageError(message, hint="correct the request")
     raise Answered(message)

@@ -1,6 +1,7 @@
 """The configuration of a node, as frozen values. `snowmelt.config_file` reads the YAML file.
 
-Field names follow the peer's where the meaning is the same; durations are seconds once they are here.
+Field names follow the peer's where the meaning is the same; durations are seconds once they are
+here.
 """
 
 from __future__ import annotations
@@ -182,7 +183,7 @@ class Config(_Section):
         return (given or self.runtime.data_dir / f"{dataset.name}.{suffix}").absolute()
 
     def dataset(self, name: str | None) -> DatasetSection:
-        """The dataset of that name, or the only one. Raises LookupError with the names there are."""
+        """The dataset of that name, or the only one. Raises LookupError with the names."""
         if name is None and len(self.datasets) == 1:
             return self.datasets[0]
         for dataset in self.datasets:

@@ -1,7 +1,7 @@
-"""The preflight: does this identity reach this table and this bucket, and what would a bootstrap cost?
+"""The preflight: can this identity use this table and this bucket, and what does a bootstrap cost.
 
-Nothing is written to the table; each permission is tried by the call that needs it. In the store only
-scratch keys under `probe/` are written and deleted again.
+Nothing is written to the table; each permission is tried by the call that needs it. In the store
+only scratch keys under `probe/` are written and deleted again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cdc.aws import AwsParams, make_client
+from cdc.aws import AwsParams, make_clients
 from cdc.dynamodb import DynamoDbSource
 from cdc.errors import CdcError, Degraded, PositionLost
 from cdc.position import FromStart
@@ -27,7 +27,7 @@ from snowmelt.progress import format_bytes
 # A strongly consistent read unit covers 4 KiB; the on-demand price of a million of them in us-east-1.
 READ_UNIT_BYTES = 4096
 DOLLARS_PER_MILLION_READ_UNITS = 0.125
-# What one node scans from a table that does not throttle; the table's capacity is often the bound.
+# What one node scans from a table that does not throttle; its capacity is often the bound.
 SCAN_ROWS_PER_SECOND = 20_000
 # The file, and as much again while a fold or a re-bootstrap is under way.
 DISK_FACTOR = 2.0
@@ -85,7 +85,7 @@ def _identity(params: AwsParams) -> Finding:
     if params.endpoint_url:
         return Finding("identity", "ok", "not asked for with a custom endpoint")
     try:
-        client = make_client("sts", params)
+        (client,) = make_clients("sts", params, {})
         return Finding("identity", "ok", str(client.get_caller_identity()["Arn"]))
     except Exception as error:  # noqa: BLE001 - botocore raises many families; any of them is the finding
         reason = " ".join(str(error).split())[:300]

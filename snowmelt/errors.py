@@ -1,8 +1,8 @@
 """Errors of the node itself, and the one way in which every error of ours reaches a person.
 
 Each package has its own tree with `exit_code` and `hint` on every leaf; the command prints
-`snowmelt: error: <what and where>; <what to do>` and ends with the leaf's exit code. Anything else is
-a bug: it keeps its traceback and ends with 1.
+`snowmelt: error: <what and where>; <what to do>` and ends with the leaf's exit code. Anything else
+is a bug: it keeps its traceback and ends with 1.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The two listeners. *admin*: health, readiness, status, metrics. *query*: SQL and datasets, loopback.
+"""The two listeners: *admin* (health, readiness, status, metrics) and *query* (SQL, datasets).
 
-Liveness is only "the process answers": an upstream that is away must never restart nodes. Readiness is
-latched per dataset. A query to a dataset that is not ready gets 503 with a reason and Retry-After; an
-answer from data older than promised carries `X-Snowmelt-Stale: true`.
+Liveness is only "the process answers": an upstream that is away must never restart nodes.
+Readiness is latched per dataset. A query to a dataset that is not ready gets 503 with a reason and
+Retry-After; an answer from data older than promised carries `X-Snowmelt-Stale: true`.
 """
 
 from __future__ import annotations
@@ -118,9 +118,7 @@ def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
         routes=[
             Route("/v1/sql", sql, methods=["POST"]),
             Route("/v1/datasets", listing),
-            Route(
-                "/v1/datasets/{name}/acceleration/snapshots", snapshot, methods=["POST"]
-            ),
+            Route("/v1/datasets/{name}/acceleration/snapshots", snapshot, methods=["POST"]),
         ]
     )
 

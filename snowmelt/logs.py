@@ -15,7 +15,7 @@ Log = structlog.typing.FilteringBoundLogger
 
 
 def configure(*, level: str = "info", json_lines: bool | None = None) -> None:
-    """Set up logging once per process. `json_lines`: None decides by whether stderr is a terminal."""
+    """Set up logging once per process. `json_lines` None: unless stderr is a terminal."""
     as_json = not sys.stderr.isatty() if json_lines is None else json_lines
     renderer: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=False)

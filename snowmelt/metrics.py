@@ -1,8 +1,8 @@
 """The Prometheus page, made at each scrape from the datasets' status; nothing is counted twice.
 
-The first four names, and those beginning with `dynamodb_stream_`, are the ones users of the peer and of
-its connector guide have in their dashboards; a dataset's `metrics:` list switches the first four.
-An unknown value is left out, never shown as 0. docs/metrics.md is the golden page.
+The first four names, and those beginning with `dynamodb_stream_`, are the ones users of the peer
+and of its connector guide have in their dashboards; a dataset's `metrics:` list switches the first
+four. An unknown value is left out, never shown as 0. docs/metrics.md is the golden page.
 """
 
 from __future__ import annotations
@@ -168,7 +168,9 @@ class _Collector:
                     family.add_metric([status.name], number)
             yield family
         yield from _restores(statuses)
-        build = GaugeMetricFamily("snowmelt_build_info", "The version of this node", labels=["version"])
+        build = GaugeMetricFamily(
+            "snowmelt_build_info", "The version of this node", labels=["version"]
+        )
         build.add_metric([__version__], 1)
         yield build
 
@@ -206,5 +208,5 @@ def page(
 ) -> Callable[[], bytes]:
     """A function that renders the page. `switches`: switchable names that are on, by dataset."""
     registry = CollectorRegistry()
-    registry.register(_Collector(statuses, switches))  # type: ignore[arg-type]  # duck-typed by design
+    registry.register(_Collector(statuses, switches))
     return lambda: generate_latest(registry)

@@ -1,7 +1,7 @@
 """The parameters of a DynamoDB dataset, in the two spellings that are in use, as one typed value.
 
-The first spelling is the product's, the second that of the peer's connector; both mean the same. What a
-known parameter asks for and Snowmelt does not do is named in a warning.
+The first spelling is the product's, the second that of the peer's connector; both mean the same.
+What a known parameter asks for and Snowmelt does not do is named in a warning.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class DynamoDbParameters(BaseModel):
 
 
 def canonical(params: dict[str, Any], path: str) -> tuple[dict[str, Any], list[str], list[str]]:
-    """Fields for DynamoDbParameters, warnings, and the spellings that nobody knows, as `path.name`."""
+    """Fields for DynamoDbParameters, warnings, and unknown spellings as `path.name`."""
     fields: dict[str, Any] = {}
     warnings: list[str] = []
     unknown: list[str] = []

@@ -1,4 +1,4 @@
-"""Progress of long work on stderr: a bar on a terminal, a line now and then, JSON lines, or nothing."""
+"""Progress of long work on stderr: a bar on a terminal, else lines now and then, or nothing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def _lines(label: str, mode: Mode, unit: str) -> Report:
         else:
             share = f" {100 * done // total} %" if total else ""
             line = f"{label}:{share} {done}/{total} {unit}"
-        print(line, file=sys.stderr, flush=True)
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
 
     return report
 

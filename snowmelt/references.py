@@ -21,7 +21,7 @@ class Unresolved(ValueError):
 
 
 def resolve(value: Any, environment: Mapping[str, str], path: str, problems: list[str]) -> Any:
-    """`value` with every reference replaced; what is missing is added to `problems` as `path: …`."""
+    """`value` with every reference replaced; what is missing goes to `problems` as `path: …`."""
     if isinstance(value, dict):
         return {
             key: resolve(item, environment, f"{path}.{key}" if path else str(key), problems)

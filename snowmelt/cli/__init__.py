@@ -1,6 +1,7 @@
 """The command `snowmelt`: `main` runs a verb and turns every error of ours into lines and a code.
 
-Imports stay inside the verbs, because `--help` and an init container should not wait for a cloud SDK.
+Imports stay inside the verbs, because `--help` and an init container should not wait for a cloud
+SDK.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def run(arguments: list[str]) -> int:
         return 130
     except BrokenPipeError:
         return 141
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - what is not ours is raised again
         return _explain(error)
     return result if isinstance(result, int) else 0
 

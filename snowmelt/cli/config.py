@@ -10,10 +10,12 @@ from snowmelt.cli.options import DEFAULT_CONFIG, AsJson, ConfigFile, load, print
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     group = typer.Typer(help="Validate a configuration, print its JSON Schema.")
-    group.command("check", help="Validate the file.\n\nExample: snowmelt config check -c node.yaml")(
-        check
+    group.command(
+        "check", help="Validate the file.\n\nExample: snowmelt config check -c node.yaml"
+    )(check)
+    group.command("schema", help="Print the JSON Schema.\n\nExample: snowmelt config schema")(
+        schema
     )
-    group.command("schema", help="Print the JSON Schema.\n\nExample: snowmelt config schema")(schema)
     app.add_typer(group, name="config")
 
 

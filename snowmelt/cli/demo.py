@@ -28,7 +28,9 @@ def demo(
         bool, typer.Option("--inject-mismatch", help="Write a stray item: the copies must differ.")
     ] = False,
     plot: Annotated[Path | None, typer.Option(help="Write a picture to this file.")] = None,
-    keep: Annotated[Path | None, typer.Option(help="Keep files and logs in this directory.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep files and logs in this directory.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Play the whole way once; ends with 1 if the copies differ."""

@@ -36,11 +36,13 @@ Sql = Annotated[str, typer.Argument(help="One read-only statement.")]
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    app.command(help="What a running node says of itself.\n\nExample: snowmelt status --watch")(status)
+    app.command(help="What a running node says of itself.\n\nExample: snowmelt status --watch")(
+        status
+    )
     app.command(help="One item by its key, exactly.\n\nExample: snowmelt get route#7 v#1")(get)
-    app.command(
-        help="Read-only SQL.\n\nExample: snowmelt query 'select count(*) from pipelines'"
-    )(query)
+    app.command(help="Read-only SQL.\n\nExample: snowmelt query 'select count(*) from pipelines'")(
+        query
+    )
     app.command(
         help="What this node would do now, and why.\n\nExample: snowmelt explain -c node.yaml"
     )(explain)
@@ -113,11 +115,11 @@ def explain(
 ) -> None:
     """Print the decision of a cold start, the candidates and the numbers behind them."""
     from snowmelt.cli.tables import print_decision
+    from snowmelt.coldstart import explain as decide
     from snowmelt.wiring import wire
 
     settings = load(config).config
-    plan = wire(settings, choose(settings, dataset))
-    decision = plan.explain()
+    decision = decide(wire(settings, choose(settings, dataset)))
     print_json(decision) if as_json else print_decision(decision)
 
 
@@ -128,7 +130,9 @@ def typed_key(schema: KeySchema, values: list[str]) -> dict[str, dict[str, Any]]
 
     names = [attribute.name for attribute in schema.attributes]
     if len(values) != len(names):
-        raise UsageError(f"the key needs {len(names)} value(s): {', '.join(names)}", hint="give all")
+        raise UsageError(
+            f"the key needs {len(names)} value(s): {', '.join(names)}", hint="give all"
+        )
     key: dict[str, dict[str, Any]] = {}
     for attribute, value in zip(schema.attributes, values, strict=True):
         try:
@@ -138,7 +142,9 @@ def typed_key(schema: KeySchema, values: list[str]) -> dict[str, dict[str, Any]]
             attribute.value_bytes(key[attribute.name])
         except ValueError as error:
             kind = {"N": "a number", "B": "base64"}[attribute.type]
-            raise UsageError(f"key {attribute.name}: {value!r} is not {kind}", hint="correct it") from error
+            raise UsageError(
+                f"key {attribute.name}: {value!r} is not {kind}", hint="correct it"
+            ) from error
     return key
 
 
@@ -153,7 +159,9 @@ def _ask(
 
     address = settings.runtime.query
     try:
-        return of_node(lambda method, target, body: client.call(address, method, target, body.encode()))
+        return of_node(
+            lambda method, target, body: client.call(address, method, target, body.encode())
+        )
     except NodeUnreachable:
         with _file(settings.path_of(section), section) as file:
             return of_file(file)

@@ -13,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     from snowmelt.config import Config, DatasetSection
     from snowmelt.config_file import LoadedConfig
+    from snowmelt.progress import Mode
 
 ConfigFile = Annotated[
     Path,
@@ -50,3 +51,13 @@ def choose(config: Config, name: str | None) -> DatasetSection:
 def print_json(document: Any) -> None:
     """One JSON document on stdout."""
     print(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+
+
+def progress_mode(text: str) -> Mode:
+    """The value of --progress. Raises UsageError."""
+    from snowmelt.errors import UsageError
+
+    match text:
+        case "auto" | "plain" | "json" | "none":
+            return text
+    raise UsageError(f"--progress {text} is not allowed", hint="use auto, plain, json or none")

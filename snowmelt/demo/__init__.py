@@ -1,1 +1,1 @@
-"""The demonstration: a table, a central node, snapshots, and two new nodes side by side, all local."""
+"""The demonstration: a table, a central node, snapshots and two new nodes side by side."""

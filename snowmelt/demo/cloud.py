@@ -1,7 +1,7 @@
-"""An AWS on this machine for the demonstration: moto's server in this process, one table with a stream.
+"""An AWS on this machine for the demonstration: moto's server in this process, one table.
 
-The table is older than its stream, as a real one is: a stream holds a day, a table years. So the stream
-is enabled after the load, and a node has to scan.
+The table is older than its stream, as a real one is: a stream holds a day, a table years. So the
+stream is enabled after the load, and a node has to scan.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ class Cloud:
     def load(self, rows: int, report: Report) -> None:
         """Write the items and then enable the stream."""
         for begin in range(0, rows, _BATCH):
-            batch = [{"PutRequest": {"Item": item(i)}} for i in range(begin, min(begin + _BATCH, rows))]
+            batch = [
+                {"PutRequest": {"Item": item(i)}} for i in range(begin, min(begin + _BATCH, rows))
+            ]
             self._dynamodb.batch_write_item(RequestItems={TABLE: batch})
             report(begin + len(batch), rows)
         self._dynamodb.update_table(

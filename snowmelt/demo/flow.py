@@ -130,6 +130,7 @@ def _play(plan: DemoPlan, cloud: Cloud, nodes: list[DemoNode], begun: float) -> 
 def _first_snapshot(central: DemoNode, deadline_seconds: float = 60.0) -> int:
     """Bytes of the snapshot that a producer publishes by itself once it is ready."""
     deadline = time.monotonic() + deadline_seconds
+    snapshot: dict[str, Any] = {}
     while time.monotonic() < deadline:
         snapshot = central.status()["snapshot"] or {}
         if snapshot.get("published_total"):

@@ -1,4 +1,4 @@
-"""Real nodes for the demonstration: `snowmelt run` in a process of its own, timed from exec to ready."""
+"""Real nodes for the demonstration: `snowmelt run` processes, timed from exec to ready."""
 
 from __future__ import annotations
 

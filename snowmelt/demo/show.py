@@ -52,9 +52,9 @@ def plot(result: DemoResult, path: Path) -> None:
     except ImportError as error:
         raise UsageError("--plot needs matplotlib", hint="pip install 'snowmelt[plot]'") from error
     mpl.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
 
-    figure, axes = pyplot.subplots(figsize=(7, 2.4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7, 2.4), layout="constrained")
     seconds = [result.cold_start_seconds, result.bootstrap_seconds]
     bars = axes.barh(["cold start", "bootstrap"], seconds, color=["#2a78b8", "#b8b8b8"])
     axes.bar_label(bars, fmt="%.1f s", padding=4)
@@ -65,4 +65,6 @@ def plot(result: DemoResult, path: Path) -> None:
     try:
         figure.savefig(path, dpi=150)
     except (OSError, ValueError) as error:
-        raise UsageError(f"--plot: cannot write {path}: {error}", hint="give a .png or .svg path") from error
+        raise UsageError(
+            f"--plot: cannot write {path}: {error}", hint="give a .png or .svg path"
+        ) from error

@@ -1,0 +1,196 @@
+"""`restore`: a cold start alone, for an init container or disaster recovery."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from snowmelt.cli.options import (
+    DEFAULT_CONFIG,
+    AsJson,
+    ConfigFile,
+    DatasetName,
+    Progress,
+    choose,
+    load,
+    print_json,
+    progress_mode,
+)
+
+if TYPE_CHECKING:
+    from restorer.facts import Selection
+    from restorer.restore import RestoreReport
+
+_WAIT_POLL_SECONDS = 2.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(
+        help="Fetch the newest good snapshot into the file, verified, or say why not.\n\n"
+        "Example: snowmelt restore -c node.yaml\n\n"
+        "Example: snowmelt restore --location s3://bucket/prefix --dataset pipelines "
+        "--output pipelines.duckdb"
+    )(restore)
+
+
+def restore(
+    config: ConfigFile = DEFAULT_CONFIG,
+    dataset: DatasetName = None,
+    location: Annotated[
+        str | None, typer.Option(help="A bucket, without a configuration file.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to write.")
+    ] = None,
+    snapshot: Annotated[str | None, typer.Option(help="This snapshot.")] = None,
+    at: Annotated[str | None, typer.Option(help="The newest not after this RFC 3339 time.")] = None,
+    data_version: Annotated[int | None, typer.Option(help="The newest not after it.")] = None,
+    if_not_exists: Annotated[
+        bool, typer.Option("--if-not-exists", help="Leave an existing file alone.")
+    ] = False,
+    if_snapshot_exists: Annotated[
+        bool, typer.Option("--if-snapshot-exists", help="End with 0 if there is no snapshot.")
+    ] = False,
+    wait_for_snapshot: Annotated[
+        str | None, typer.Option(help="Wait so long for one, e.g. 10m.")
+    ] = None,
+    no_bootstrap: Annotated[
+        bool, typer.Option("--no-bootstrap", help="Never say that a bootstrap should follow.")
+    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite any file.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, and do nothing.")] = False,
+    progress: Progress = "auto",
+    s3_endpoint: Annotated[str | None, typer.Option(help="S3 endpoint, with --location.")] = None,
+    s3_region: Annotated[str | None, typer.Option(help="S3 region, with --location.")] = None,
+    as_json: AsJson = False,
+    command: Annotated[
+        list[str] | None, typer.Argument(help="-- CMD: run it once the file is there.")
+    ] = None,
+) -> int:
+    """Ends with 0 if the file can be used, or with the code that says why not."""
+    from snowmelt.operator import Wanted, target_of_config, target_of_location
+
+    wanted = Wanted(
+        selection=selection(snapshot, at, data_version),
+        allow_bootstrap=not no_bootstrap,
+        replace=replace,
+        dry_run=dry_run,
+    )
+    if location is not None:
+        target = target_of_location(location, s3_endpoint, s3_region, dataset, output, wanted)
+    else:
+        settings = load(config).config
+        target = target_of_config(settings, choose(settings, dataset), output, wanted)
+    if if_not_exists and target.path.exists():
+        print(f"{target.path}: exists, left alone", file=sys.stderr)
+        return _end(command, 0)
+    report = _restore(target, wait_for_snapshot, if_snapshot_exists, progress)
+    if report is None:
+        return _end(command, 0)
+    _show(target.dataset, target.path, report, dry_run, as_json)
+    return _end(command, 0 if dry_run else _exit_code(report))
+
+
+def _restore(
+    target: Any, wait: str | None, if_snapshot_exists: bool, mode: str
+) -> RestoreReport | None:
+    from restorer.errors import NothingToRestore
+    from restorer.restore import restore as run
+    from snowmelt.durations import parse_duration
+    from snowmelt.errors import UsageError, WaitTimedOut
+    from snowmelt.progress import progress
+
+    try:
+        limit = parse_duration(wait) if wait else 0.0
+    except ValueError as error:
+        raise UsageError(f"--wait-for-snapshot {wait} {error}", hint="write e.g. 10m") from error
+    deadline = time.monotonic() + limit
+    while True:
+        try:
+            with progress(f"restoring {target.dataset}", progress_mode(mode)) as report:
+                return run(
+                    target.store, target.dataset, target.path, target.request, progress=report
+                )
+        except NothingToRestore as error:
+            if if_snapshot_exists:
+                print(f"{target.dataset}: no snapshot, nothing to do", file=sys.stderr)
+                return None
+            if not wait:
+                raise
+            if time.monotonic() >= deadline:
+                raise WaitTimedOut(f"no snapshot of {target.dataset} after {wait}") from error
+        time.sleep(_WAIT_POLL_SECONDS)
+
+
+def selection(snapshot: str | None, at: str | None, data_version: int | None) -> Selection:
+    """What was asked for. Raises UsageError."""
+    from restorer.facts import Selection
+    from snowmelt.errors import UsageError
+
+    if sum(value is not None for value in (snapshot, at, data_version)) > 1:
+        raise UsageError(
+            "--snapshot, --at and --data-version exclude each other", hint="give only one of them"
+        )
+    moment = None
+    if at is not None:
+        try:
+            parsed = datetime.fromisoformat(at)
+        except ValueError as error:
+            hint = "write e.g. 2026-11-22T10:00:00Z"
+            raise UsageError(f"--at {at} is not an RFC 3339 time", hint=hint) from error
+        if parsed.tzinfo is None:
+            raise UsageError(f"--at {at} has no time zone", hint="append Z for UTC")
+        moment = parsed.timestamp()
+    return Selection(snapshot_id=snapshot, at=moment, data_version=data_version)
+
+
+def _exit_code(report: RestoreReport) -> int:
+    from restorer.verdict import Action
+
+    if report.failure is not None:
+        raise report.failure
+    usable = report.snapshot_id is not None or report.decision.action is Action.KEEP_LOCAL
+    # A bootstrap is for the long-running node; an init container ends well and lets it begin.
+    return 0 if usable or report.decision.action is Action.BOOTSTRAP else 4
+
+
+def _show(dataset: str, path: Path, report: RestoreReport, dry_run: bool, as_json: bool) -> None:
+    from snowmelt.cli.tables import print_decision
+    from snowmelt.coldstart import describe_decision, describe_report
+    from snowmelt.durations import format_duration
+    from snowmelt.progress import format_bytes
+
+    decision = describe_decision(dataset, report.decision)
+    if as_json:
+        done = {} if dry_run else describe_report(report)
+        print_json({"planned": dry_run, "path": str(path), **decision, **done})
+        return
+    if dry_run:
+        print_decision(decision)
+        return
+    for rejection in report.rejected:
+        line = json.dumps({"rejected": rejection.snapshot_id, "reason": rejection.reason})
+        print(f"snowmelt: warning: {line}", file=sys.stderr)
+    if report.snapshot_id is None:
+        print(f"{path}: {report.decision.action.value.replace('_', ' ')}")
+        return
+    seconds = sum(report.seconds.values())
+    print(
+        f"{path}: restored {report.row_count:,} items from snapshot {report.snapshot_id} "
+        f"({format_bytes(report.bytes_fetched)} in {format_duration(seconds)})"
+    )
+
+
+def _end(command: list[str] | None, code: int) -> int:
+    if command and code == 0:
+        sys.stdout.flush()
+        os.execvp(command[0], command)  # noqa: S606 - the user's own command, without a shell
+    return code

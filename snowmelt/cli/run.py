@@ -1,0 +1,65 @@
+"""`run`: a node; and `bootstrap`: load the table once, without a node."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from snowmelt.cli.options import (
+    DEFAULT_CONFIG,
+    ConfigFile,
+    DatasetName,
+    Progress,
+    choose,
+    load,
+    progress_mode,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command(
+        help="A node: cold start, then follow, snapshot on schedule, serve. SIGTERM ends it with 0."
+        "\n\nExample: snowmelt run -c node.yaml"
+    )(run)
+    app.command(
+        help="Load the table into the file; an interrupted load goes on where it stopped."
+        "\n\nExample: snowmelt bootstrap -c node.yaml"
+    )(bootstrap)
+
+
+def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Run until SIGTERM."""
+    from snowmelt.node import Node, stop_on_signals
+
+    loaded = load(config)
+    stop = stop_on_signals()
+    code = Node(loaded.config).run(stop)
+    # Threads that are late (a hanging request) must not keep the process beyond its grace time.
+    sys.stderr.flush()
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def bootstrap(
+    config: ConfigFile = DEFAULT_CONFIG,
+    dataset: DatasetName = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Build an existing file again.")
+    ] = False,
+    progress: Progress = "auto",
+) -> None:
+    """Scan the table, read the stream until caught up, and end."""
+    from snowmelt.load import load_table
+    from snowmelt.node import stop_on_signals
+    from snowmelt.wiring import wire
+
+    settings = load(config).config
+    plan = wire(settings, choose(settings, dataset))
+    stop = stop_on_signals()
+    if not load_table(plan, replace=replace, stop=stop, progress_mode=progress_mode(progress)):
+        raise typer.Exit(143)
+    print(f"{plan.path}: loaded")

@@ -1,0 +1,188 @@
+"""The cold start of a dataset: what the restorer decides and does, in the terms of a node.
+
+A node without snapshots decides the same way with an empty catalog. A bootstrap is single-flight
+per dataset: while another node announces its progress in the pointer, this one waits for the
+snapshot that will come of it; a heartbeat that stopped frees the others after a minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cdc.errors import Degraded, Permanent, Retryable
+from restorer.decision import decide
+from restorer.errors import refusal
+from restorer.facts import Facts, LocalFile, Policy, Published, Selection
+from restorer.local import free_bytes, inspect_local
+from restorer.restore import RestoreReport, RestoreRequest, restore
+from restorer.switch import recover
+from restorer.verdict import Action, Decision
+from snapshotter.errors import SnapshotError
+from snapshotter.reader import read_pointer
+from snapshotter.store import ObjectStore
+from snowmelt.wiring import DatasetPlan
+
+HEARTBEAT_LIMIT_SECONDS = 60.0
+READ_UNIT_BYTES = 4096
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ColdStart:
+    """What to do now. `rebuilds`: bootstrap into a second file, because the live one is too old."""
+
+    action: Action
+    rebuilds: bool
+    message: str
+    report: dict[str, Any]
+
+    def summary(self) -> dict[str, Any]:
+        """The fields of a log line."""
+        return {"action": self.action.value, "rebuilds": self.rebuilds, **self.report}
+
+
+def cold_start(plan: DatasetPlan, progress: Progress | None = None) -> ColdStart:
+    """Restore what the decision says; the caller bootstraps, waits or opens the file.
+
+    Raises the error of a refusal, and those of the store and the file.
+    """
+    recover(plan.path)
+    source = describe_source(plan)
+    if plan.restores and plan.store is not None:
+        request = RestoreRequest(
+            plan.policy(),
+            source=source.identity,
+            bootstrap_read_units=source.read_units,
+        )
+        report = restore(plan.store, plan.name, plan.path, request, progress=progress)
+    else:
+        report = RestoreReport(_without_snapshots(plan))
+        if report.decision.action is Action.REFUSE:
+            code = report.decision.exit_code or 6
+            raise refusal(code, f"{plan.path}: {report.decision.message}")
+    return _conclude(plan, report)
+
+
+def _conclude(plan: DatasetPlan, report: RestoreReport) -> ColdStart:
+    action, message = report.decision.action, report.decision.message
+    rebuilds = action is Action.SERVE_STALE_AND_BOOTSTRAP
+    if action is Action.BOOTSTRAP:
+        rebuilds = not _goes_on(plan)
+        waiting = None if plan.store is None else bootstrapping_elsewhere(plan.store, plan)
+        if waiting is not None:
+            action, message = Action.WAIT, waiting
+    return ColdStart(action, rebuilds, message, describe_report(report))
+
+
+def _goes_on(plan: DatasetPlan) -> bool:
+    """True if a bootstrap can use the live path: no file there, or its own unfinished one."""
+    local = inspect_local(plan.path, plan.name)
+    if not local.exists:
+        return True
+    until = local.resumable_until
+    return not local.is_complete and until is not None and until > plan.source.now()
+
+
+def bootstrapping_elsewhere(store: ObjectStore, plan: DatasetPlan) -> str | None:
+    """`waiting: writer bootstrapping 43 %` if another node is loading this table, else None."""
+    try:
+        pointer = read_pointer(store, plan.name)
+    except SnapshotError:
+        return None  # no pointer, or no store: nobody can be waited for
+    share = pointer.bootstrap_progress
+    if share is None or pointer.holder == plan.holder:
+        return None
+    if store.now() - pointer.heartbeat_at > HEARTBEAT_LIMIT_SECONDS:
+        return None
+    return f"waiting: writer bootstrapping {share * 100:.0f} %"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """What the service says of the table; None where it did not answer."""
+
+    identity: tuple[str, str] | None = None
+    read_units: float | None = None
+
+
+def describe_source(plan: DatasetPlan) -> SourceFacts:
+    """Facts for the decision. A source that is away is no reason not to restore."""
+    if plan.role != "central":
+        return SourceFacts()
+    try:
+        description = plan.source.describe()
+    except (Retryable, Degraded):
+        return SourceFacts()
+    except Permanent:
+        if plan.path.exists():
+            return SourceFacts()  # a file that can be served; capture says what is wrong
+        raise
+    return SourceFacts(
+        (description.table_id, description.stream_arn), description.size_bytes / READ_UNIT_BYTES
+    )
+
+
+def _without_snapshots(plan: DatasetPlan) -> Decision:
+    local: LocalFile = inspect_local(plan.path, plan.name)
+    facts = Facts(now=plan.source.now(), free_bytes=free_bytes(plan.path))
+    policy: Policy = plan.policy()
+    return decide(Published(), local, policy, facts, Selection())
+
+
+def explain(plan: DatasetPlan) -> dict[str, Any]:
+    """The decision of a cold start now, without doing anything. Raises as `cold_start` does."""
+    source = describe_source(plan)
+    if plan.restores and plan.store is not None:
+        request = RestoreRequest(
+            plan.policy(),
+            dry_run=True,
+            source=source.identity,
+            bootstrap_read_units=source.read_units,
+        )
+        decision = restore(plan.store, plan.name, plan.path, request).decision
+    else:
+        decision = _without_snapshots(plan)
+    return describe_decision(plan.name, decision)
+
+
+def describe_decision(dataset: str, decision: Decision) -> dict[str, Any]:
+    """The decision as a JSON-ready document."""
+    return {
+        "dataset": dataset,
+        "action": decision.action.value,
+        "snapshot_id": decision.chosen.snapshot_id if decision.chosen else None,
+        "fallbacks": [candidate.snapshot_id for candidate in decision.fallbacks],
+        "reasons": list(decision.reasons),
+        "message": decision.message,
+        "exit_code": decision.exit_code,
+        "candidates": [
+            {
+                **asdict(judged.candidate),
+                "age": judged.age,
+                "age_seconds": judged.age_seconds,
+                "download_seconds": judged.download_seconds,
+                "verdict": judged.unusable or "usable",
+            }
+            for judged in decision.judged
+        ],
+        "numbers": asdict(decision.numbers),
+    }
+
+
+def describe_report(report: RestoreReport) -> dict[str, Any]:
+    """What a restore did, as a JSON-ready document."""
+    return {
+        "decision": report.decision.action.value,
+        "reasons": list(report.decision.reasons),
+        "snapshot_id": report.snapshot_id,
+        "generation": report.generation,
+        "version": report.version,
+        "row_count": report.row_count,
+        "bytes_fetched": report.bytes_fetched,
+        "bytes_written": report.bytes_written,
+        "phases": dict(report.seconds),
+        "rejected": [asdict(rejection) for rejection in report.rejected],
+    }

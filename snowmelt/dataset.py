@@ -1,0 +1,286 @@
+"""One dataset of a running node: its life from cold start to shutdown, and what it says of itself.
+
+    cold start (decision, restore) -> rebuild beside the old file, where that was decided -> follow
+
+The life runs in one thread. Trouble of one dataset never reaches another: an error of ours becomes
+the state *error* with its message, and after a pause the life begins anew with a fresh decision.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cdc.accelerator import Accelerator
+from cdc.capture import Capture
+from cdc.capture_status import CaptureStatus
+from cdc.checkpoint import Checkpoint
+from cdc.errors import Permanent, PositionLost
+from restorer.verdict import Action
+from snapshotter.errors import NothingToSnapshot
+from snowmelt import files
+from snowmelt.catching_up import stopped_when_ready
+from snowmelt.coldstart import ColdStart, cold_start
+from snowmelt.errors import Explained
+from snowmelt.logs import logger
+from snowmelt.producer import Producer
+from snowmelt.report import RowCounter, Snapshotable, dataset_status
+from snowmelt.staleness import Standing, judge
+from snowmelt.status import DatasetStatus, Problem, State
+from snowmelt.wiring import DatasetPlan
+
+_RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+
+
+class DatasetRuntime:
+    """Start it once; `status`, `accelerator` and `create_snapshot` may be used from any thread."""
+
+    def __init__(self, plan: DatasetPlan) -> None:
+        self.plan = plan
+        self._log = logger(dataset=plan.name)
+        self._stop = threading.Event()
+        self._capture_stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"dataset-{plan.name}")
+        self._state: State = "initializing"
+        self._problem: Problem | None = None
+        self._serving: Accelerator | None = None
+        self._capture: Capture | None = None
+        self._standing = Standing(ready=False, stale=False)
+        self._opened_at: Checkpoint | None = None
+        self._rows = RowCounter()
+        self._cold_start: ColdStart | None = None
+        self._rebuild_wanted = False
+        self._rebuilding = False
+        self._failures = 0
+        self._producer: Producer | None = None
+        if plan.publishes:
+            self._producer = Producer(plan, self._snapshotable, self._yield_bootstrap)
+
+    # ------------------------------------------------------------ from outside
+
+    @property
+    def name(self) -> str:
+        """The dataset's name."""
+        return self.plan.name
+
+    @property
+    def accelerator(self) -> Accelerator | None:
+        """The file that answers queries now."""
+        return self._serving
+
+    def start(self) -> None:
+        """Begin the life of this dataset."""
+        self._thread.start()
+
+    def stop(self, timeout_seconds: float) -> bool:
+        """Commit what is pending and close; True if that was done in time."""
+        self._stop.set()
+        self._capture_stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    def create_snapshot(self) -> Mapping[str, Any]:
+        """Publish now. Raises SnapshotError."""
+        if self._producer is None:
+            hint = "set acceleration.snapshots to enabled or create_only"
+            raise NothingToSnapshot(f"{self.name}: this node does not publish snapshots", hint=hint)
+        return self._producer.publish("asked for")
+
+    def status(self) -> DatasetStatus:
+        """The dataset now."""
+        capture = self._capture.status() if self._capture else None
+        self._standing = self._judge()
+        return dataset_status(
+            self.plan,
+            state=self._state,
+            standing=self._standing,
+            problem=self._problem,
+            capture=capture,
+            checkpoint=self._checkpoint(),
+            rows=self._rows.of(self._serving),
+            snapshot=self._producer.status() if self._producer else None,
+            restore=self._cold_start.report if self._cold_start else None,
+        )
+
+    # ------------------------------------------------------------ life
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._live()
+            except PositionLost as error:
+                self._rebuild_wanted = self.plan.policy().shard_not_found_behavior != "error"
+                self._fail(error)
+            except Explained as error:
+                self._fail(error)
+            except Exception as error:  # noqa: BLE001 - a bug in one dataset must not end the others
+                self._fail(error)
+                self._log.exception("dataset_bug")
+            finally:
+                self._close()
+            if not self._stop.is_set():
+                self._stop.wait(_pause_seconds(self._failures))
+        self._state = "stopping"
+
+    def _live(self) -> None:
+        self._enter("restoring")
+        if self._rebuild_wanted:
+            self._rebuild()
+        start = cold_start(self.plan)
+        self._cold_start = start
+        self._log.info("cold_start", **start.summary())
+        if start.action is Action.WAIT:
+            self._wait(start)
+            return
+        if start.rebuilds:
+            self._rebuild()
+        self._follow(self.plan.path)
+
+    def _wait(self, start: ColdStart) -> None:
+        self._enter("waiting")
+        self._problem = Problem(start.message, "it goes on by itself", 13, time.time())
+        self._failures = 3
+
+    def _follow(self, path: Path) -> None:
+        with files.opened(self.plan, path) as accelerator, self._serve(accelerator):
+            if self.plan.role == "edge":
+                self._enter("ready")
+                self._stop.wait()
+                return
+            with self._publishing():
+                self._run_capture(accelerator)
+
+    def _rebuild(self) -> None:
+        """Bootstrap into a second file and switch to it once it has caught up."""
+        plan, side = self.plan, files.side_path(self.plan)
+        self._rebuilding = True
+        serves_stale = plan.policy().shard_not_found_behavior == "ready_before_load"
+        with contextlib.ExitStack() as stack:
+            if serves_stale and plan.path.exists():
+                stack.enter_context(self._serve(stack.enter_context(files.opened(plan, plan.path))))
+            accelerator = stack.enter_context(files.opened(plan, side))
+            try:
+                with stopped_when_ready(self._capture_status, self._capture_stop):
+                    self._run_capture(accelerator)
+            except PositionLost:
+                stack.close()
+                files.remove(plan, side)
+                raise
+            finished = accelerator.checkpoint()
+        if self._stop.is_set() or finished is None:
+            return
+        files.make_live(plan, side, finished.lineage)
+        self._rebuild_wanted = self._rebuilding = False
+        self._log.info("rebuilt", path=str(plan.path))
+
+    def _run_capture(self, accelerator: Accelerator) -> None:
+        self._capture_stop.clear()
+        if self._stop.is_set():
+            return
+        capture = Capture(
+            self.plan.source,
+            accelerator,
+            settings=self.plan.capture_settings,
+            generation=self._producer.generation_for(accelerator) if self._producer else 0,
+            stop=self._capture_stop,
+            on_commit=self._on_commit,
+        )
+        self._capture = capture
+        self._enter("catching_up")
+        capture.run()
+
+    # ------------------------------------------------------------ helpers
+
+    @contextlib.contextmanager
+    def _serve(self, accelerator: Accelerator) -> Iterator[None]:
+        self._opened_at = accelerator.checkpoint()
+        self._serving = accelerator
+        try:
+            yield
+        finally:
+            self._serving = None
+
+    def _capture_status(self) -> CaptureStatus | None:
+        return self._capture.status() if self._capture else None
+
+    @contextlib.contextmanager
+    def _publishing(self) -> Iterator[None]:
+        if self._producer is None:
+            yield
+            return
+        self._producer.start()
+        try:
+            yield
+        finally:
+            self._producer.stop()
+
+    def _on_commit(self, _checkpoint: object) -> None:
+        self._failures = 0
+        self._problem = None
+        if self._producer is not None:
+            self._producer.count_batch()
+
+    def _yield_bootstrap(self) -> None:
+        """Another node took over during this one's scan: leave the load to it, decide anew."""
+        capture = self._capture_status()
+        if capture is not None and capture.phase == "bootstrapping":
+            self._capture_stop.set()
+
+    def _snapshotable(self) -> Snapshotable | None:
+        if self._serving is None or self._capture is None:
+            return None
+        return Snapshotable(self._serving, self._capture.status())
+
+    def _checkpoint(self) -> Checkpoint | None:
+        """What the serving file holds, as of its last commit."""
+        if self._capture is None or self._rebuilding:
+            return self._opened_at
+        return self._capture.status().checkpoint or self._opened_at
+
+    def _judge(self) -> Standing:
+        capture = self._capture.status() if self._capture else None
+        checkpoint = self._checkpoint()
+        is_complete = checkpoint is not None and checkpoint.scan.ended_at is not None
+        since = capture.degraded_since if capture else None
+        return judge(
+            caught_up=bool(capture and capture.ready) or self._state == "ready",
+            was_ready=self._standing.ready and self._serving is not None,
+            file_is_complete=is_complete and self._serving is not None,
+            is_old_by_policy=self._rebuilding,
+            lag_ms=capture.lag_ms if capture else None,
+            upstream_away_seconds=None if since is None else self.plan.source.now() - since,
+        )
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+        if state != "waiting":
+            self._problem = None
+
+    def _fail(self, error: Exception) -> None:
+        self._failures += 1
+        self._state = "error"
+        message = " ".join(str(error).split()) or type(error).__name__
+        self._problem = Problem(
+            message,
+            str(getattr(error, "hint", "report this as a bug")),
+            int(getattr(error, "exit_code", 1)),
+            time.time(),
+        )
+        if isinstance(error, Permanent):
+            self._failures = len(_RETRY_SECONDS)
+        self._log.error("dataset_error", message=message, hint=self._problem.hint)
+
+    def _close(self) -> None:
+        self._capture = None
+        self._serving = None
+        self._rebuilding = False
+        self._standing = Standing(ready=False, stale=False)
+
+
+def _pause_seconds(failures: int) -> float:
+    return _RETRY_SECONDS[max(0, min(failures, len(_RETRY_SECONDS)) - 1)]

@@ -1,0 +1,59 @@
+"""The files of a dataset: the live one, and the one that is built beside it and switched to."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from cdc.accelerator import Accelerator
+from cdc.checkpoint import Lineage
+from cdc.engines import fold_log, open_accelerator, sidecars
+from restorer.switch import Origin, switch, work_directory
+from snowmelt.errors import UsageError
+from snowmelt.wiring import DatasetPlan
+
+
+@contextlib.contextmanager
+def opened(plan: DatasetPlan, path: Path) -> Iterator[Accelerator]:
+    """The dataset's file, made if it does not exist. Raises the errors of the accelerator."""
+    acceleration = plan.section.acceleration
+    is_new = not path.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{path.parent} cannot be made: {error.strerror}",
+            hint="check acceleration.path and its permissions",
+        ) from error
+    accelerator = open_accelerator(
+        acceleration.engine,
+        path,
+        plan.name,
+        keys=plan.source.describe().keys if is_new else None,
+        create=is_new,
+        memory_limit=acceleration.memory_limit,
+    )
+    try:
+        yield accelerator
+    finally:
+        accelerator.close()
+
+
+def side_path(plan: DatasetPlan) -> Path:
+    """Where a second file is built; an interrupted build goes on there."""
+    return work_directory(plan.path) / "rebuild" / plan.path.name
+
+
+def make_live(plan: DatasetPlan, side: Path, lineage: Lineage) -> None:
+    """Switch to a finished, closed second file of this lineage."""
+    engine = plan.section.acceleration.engine
+    fold_log(engine, side)
+    origin = Origin(snapshot_id="", location=plan.section.source, lineage=lineage)
+    switch(plan.path, side, sidecars(engine, plan.path), origin)
+
+
+def remove(plan: DatasetPlan, path: Path) -> None:
+    """Delete a second file that is of no use any more."""
+    for file in (path, *sidecars(plan.section.acceleration.engine, path)):
+        file.unlink(missing_ok=True)

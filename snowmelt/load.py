@@ -1,0 +1,64 @@
+"""`snowmelt bootstrap`: load the table into the file once, caught up with the stream, and end."""
+
+from __future__ import annotations
+
+import threading
+
+from cdc.accelerator import Accelerator
+from cdc.capture import Capture
+from cdc.capture_status import CaptureStatus
+from restorer.errors import WouldOverwrite
+from restorer.switch import recover
+from snowmelt import files
+from snowmelt.catching_up import stopped_when_ready
+from snowmelt.progress import Mode, Report, progress
+from snowmelt.wiring import DatasetPlan
+
+
+def load_table(
+    plan: DatasetPlan, *, replace: bool, stop: threading.Event, progress_mode: Mode
+) -> bool:
+    """True once the file is complete and caught up, False if stopped before; it resumes then.
+
+    Raises WouldOverwrite for a complete file without `replace`, and the errors of capture.
+    """
+    recover(plan.path)
+    target = files.side_path(plan) if replace else plan.path
+    description = plan.source.describe()
+    with (
+        progress(f"bootstrapping {plan.name}", progress_mode, unit="items") as report,
+        files.opened(plan, target) as accelerator,
+    ):
+        stored = accelerator.checkpoint()
+        if not replace and stored is not None and stored.scan.ended_at is not None:
+            raise WouldOverwrite(f"{plan.path} is already loaded")
+        _run(plan, accelerator, stop, report, description.item_count)
+        finished = accelerator.checkpoint()
+    if finished is None or finished.scan.ended_at is None or stop.is_set():
+        return False
+    if replace:
+        files.make_live(plan, target, finished.lineage)
+    return True
+
+
+def _run(
+    plan: DatasetPlan,
+    accelerator: Accelerator,
+    stop: threading.Event,
+    report: Report,
+    item_count: int,
+) -> None:
+    capture_stop = threading.Event()
+    capture = Capture(
+        plan.source,
+        accelerator,
+        settings=plan.capture_settings,
+        generation=0,
+        stop=capture_stop,
+    )
+
+    def show(status: CaptureStatus) -> None:
+        report(status.scan.rows, max(item_count, status.scan.rows))
+
+    with stopped_when_ready(capture.status, capture_stop, node_stop=stop, watch=show):
+        capture.run()

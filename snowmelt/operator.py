@@ -1,0 +1,79 @@
+"""What `restore` works on: a dataset of the configuration, or just a bucket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from restorer.facts import Policy, Selection
+from restorer.restore import RestoreRequest
+from snapshotter.location import StoreParams
+from snapshotter.store import ObjectStore
+from snapshotter.stores import open_store
+from snowmelt.coldstart import describe_source
+from snowmelt.config import Config, DatasetSection
+from snowmelt.errors import UsageError
+from snowmelt.wiring import wire
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command line asks of a restore."""
+
+    selection: Selection
+    allow_bootstrap: bool = True
+    replace: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a restore comes from and where it goes."""
+
+    store: ObjectStore
+    dataset: str
+    path: Path
+    request: RestoreRequest
+
+
+def target_of_config(
+    config: Config, section: DatasetSection, output: Path | None, wanted: Wanted
+) -> Target:
+    """A configured dataset. Raises UsageError without a store, and the source's errors."""
+    plan = wire(config, section)
+    if plan.store is None:
+        raise UsageError(
+            f"dataset {plan.name}: no snapshots are configured", hint="set snapshots.location"
+        )
+    source = describe_source(plan) if wanted.allow_bootstrap else None
+    request = RestoreRequest(
+        plan.policy(allow_bootstrap=wanted.allow_bootstrap, replace=wanted.replace),
+        selection=wanted.selection,
+        dry_run=wanted.dry_run,
+        source=source.identity if source else None,
+        bootstrap_read_units=source.read_units if source else None,
+    )
+    if output is not None:
+        # A copy for a person, not the node's own file: whatever its age.
+        request = replace(request, policy=replace(request.policy, role="operator"))
+    return Target(plan.store, plan.name, (output or plan.path).absolute(), request)
+
+
+def target_of_location(
+    location: str,
+    endpoint: str | None,
+    region: str | None,
+    dataset: str | None,
+    output: Path | None,
+    wanted: Wanted,
+) -> Target:
+    """A bucket and nothing else: disaster recovery. Raises UsageError."""
+    if dataset is None or output is None:
+        raise UsageError(
+            "--location needs --dataset NAME and --output PATH",
+            hint="add both, or use a configuration file",
+        )
+    store = open_store(location, StoreParams(endpoint=endpoint, region=region))
+    policy = Policy(role="operator", allow_bootstrap=False, replace=wanted.replace)
+    request = RestoreRequest(policy, selection=wanted.selection, dry_run=wanted.dry_run)
+    return Target(store, dataset, output.absolute(), request)

@@ -1,0 +1,103 @@
+"""Makes a dataset's status from its parts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cdc.accelerator import Accelerator
+from cdc.capture_status import CaptureStatus
+from cdc.checkpoint import Checkpoint
+from snowmelt.staleness import Standing
+from snowmelt.status import DatasetStatus, Problem, SnapshotStatus, State
+from snowmelt.wiring import DatasetPlan
+
+_COUNT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshotable:
+    """A file that may be published now, with where its capture stands."""
+
+    accelerator: Accelerator
+    capture: CaptureStatus
+
+
+def dataset_status(  # noqa: PLR0913 - the parts of a dataset, each by name
+    plan: DatasetPlan,
+    *,
+    state: State,
+    standing: Standing,
+    problem: Problem | None,
+    capture: CaptureStatus | None,
+    checkpoint: Checkpoint | None,
+    rows: int | None,
+    snapshot: SnapshotStatus | None,
+    restore: Mapping[str, Any] | None,
+) -> DatasetStatus:
+    """The status of one dataset."""
+    now = capture or CaptureStatus()
+    return DatasetStatus(
+        name=plan.name,
+        source=plan.section.source,
+        engine=plan.section.acceleration.engine,
+        path=str(plan.path),
+        role=plan.role,
+        state=_state(state, standing, capture),
+        ready=standing.ready and state != "error",
+        stale=standing.stale,
+        problem=problem or _degraded(now),
+        lag_ms=now.lag_ms,
+        lag_uncertainty_ms=now.lag_uncertainty_ms,
+        watermark=now.watermark,
+        lineage_id=checkpoint.lineage.id if checkpoint else None,
+        generation=checkpoint.generation if checkpoint else None,
+        version=checkpoint.version if checkpoint else None,
+        checkpoint_age_seconds=now.checkpoint_age_seconds,
+        resumable_until=now.resumable_until,
+        rows=rows,
+        shards=dict(now.shards),
+        records_total=now.records_total,
+        batches_total=now.batches_total,
+        ttl_deletes_total=now.ttl_deletes_total,
+        errors_total=dict(now.errors),
+        misfits=dict(now.misfits),
+        quarantined=now.quarantined_total,
+        scan=asdict(now.scan) if now.scan.segments else None,
+        snapshot=snapshot,
+        restore=restore,
+    )
+
+
+def _state(state: State, standing: Standing, capture: CaptureStatus | None) -> State:
+    if state != "catching_up":
+        return state
+    if standing.ready:
+        return "ready"
+    return "bootstrapping" if capture and capture.phase == "bootstrapping" else "catching_up"
+
+
+def _degraded(capture: CaptureStatus) -> Problem | None:
+    if capture.degraded is None or capture.degraded_since is None:
+        return None
+    return Problem(capture.degraded, "it is retried for ever", 9, capture.degraded_since)
+
+
+class RowCounter:
+    """Counts a file's rows at most every few seconds: probes come often, a count is a read."""
+
+    def __init__(self) -> None:
+        self._counted: tuple[Accelerator, float, int] | None = None
+
+    def of(self, accelerator: Accelerator | None) -> int | None:
+        """Rows of the file, possibly of a moment ago; None without a file."""
+        if accelerator is None:
+            return None
+        now = time.monotonic()
+        last = self._counted
+        if last is None or last[0] is not accelerator or now - last[1] > _COUNT_SECONDS:
+            last = (accelerator, now, accelerator.row_count())
+            self._counted = last
+        return last[2]

@@ -1,0 +1,165 @@
+"""From configuration to working parts: what a dataset reads, where it lies, how it decides."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cdc.aws import AwsParams
+from cdc.capture_status import CaptureSettings
+from restorer.facts import Policy
+from snapshotter.location import StoreParams
+from snowmelt.config import Config, DatasetSection, SnapshotsSection
+from snowmelt.durations import parse_duration
+from snowmelt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from cdc.dynamodb import DynamoDbSource
+    from snapshotter.store import ObjectStore
+    from snapshotter.trigger import TriggerSettings
+
+_DEFAULT_THRESHOLDS = {"time_interval": "10m", "stream_batches": "300"}
+
+
+@dataclass(frozen=True)
+class DatasetPlan:
+    """One dataset of a node, with everything that is needed to run it."""
+
+    section: DatasetSection
+    path: Path
+    role: str
+    snapshots: SnapshotsSection | None
+
+    @property
+    def name(self) -> str:
+        """The dataset's name."""
+        return self.section.name
+
+    @property
+    def restores(self) -> bool:
+        """True if snapshots may be read."""
+        mode = self.section.acceleration.snapshots
+        return self._has_store and (self.role == "edge" or mode in {"enabled", "bootstrap_only"})
+
+    @property
+    def publishes(self) -> bool:
+        """True if snapshots may be written."""
+        mode = self.section.acceleration.snapshots
+        return self._has_store and self.role == "central" and mode in {"enabled", "create_only"}
+
+    @property
+    def _has_store(self) -> bool:
+        return self.snapshots is not None and self.snapshots.enabled
+
+    @cached_property
+    def holder(self) -> str:
+        """Who publishes, for people: host and process."""
+        return f"{socket.gethostname()}/{os.getpid()}"
+
+    @cached_property
+    def source(self) -> DynamoDbSource:
+        """The table and its stream; no request is sent yet."""
+        from cdc.dynamodb import DynamoDbSource
+
+        return DynamoDbSource(self.section.table, self.aws)
+
+    @cached_property
+    def store(self) -> ObjectStore | None:
+        """The object store, where one is configured; no request is sent yet."""
+        from snapshotter.stores import open_store
+
+        if self.snapshots is None or self.snapshots.location is None or not self._has_store:
+            return None
+        return open_store(self.snapshots.location, store_params(self.snapshots))
+
+    @property
+    def aws(self) -> AwsParams:
+        """Who reads the table, and where it is."""
+        params = self.section.params
+        return AwsParams(
+            region=params.region,
+            auth=params.auth,
+            access_key_id=_plain(params.access_key_id),
+            secret_access_key=_plain(params.secret_access_key),
+            session_token=_plain(params.session_token),
+            iam_role_source=params.iam_role_source,
+            endpoint_url=params.endpoint_url,
+            streams_endpoint_url=params.streams_endpoint_url,
+        )
+
+    @property
+    def capture_settings(self) -> CaptureSettings:
+        """How the stream and the table are read."""
+        params = self.section.params
+        return CaptureSettings(
+            ready_lag_ms=int(params.ready_lag * 1000),
+            poll_interval_seconds=params.poll_interval,
+            scan_segments=params.scan_segments,
+            scan_max_rcu=params.scan_max_rcu,
+        )
+
+    def policy(self, *, allow_bootstrap: bool = True, replace: bool = False) -> Policy:
+        """How a cold start decides."""
+        params = self.section.params
+        on_failure = "fallback"
+        if self.snapshots is not None:
+            on_failure = self.snapshots.bootstrap_on_failure_behavior
+        return Policy(
+            role="edge" if self.role == "edge" else "central",
+            near_expired=params.near_expired,
+            shard_not_found_behavior=params.shard_not_found_behavior,
+            bootstrap_on_failure=on_failure,  # type: ignore[arg-type]  # one of three, by the config
+            allow_bootstrap=allow_bootstrap and self.role == "central",
+            replace=replace,
+            engine=self.section.acceleration.engine,
+            near_expired_seconds=params.near_expired_after,
+            expired_seconds=params.expired_after,
+        )
+
+    @property
+    def trigger_settings(self) -> TriggerSettings:
+        """When snapshots are published. Raises ConfigError for a threshold that does not fit."""
+        from snapshotter.trigger import TriggerSettings
+
+        acceleration = self.section.acceleration
+        kind = acceleration.snapshots_trigger
+        text = acceleration.snapshots_trigger_threshold or _DEFAULT_THRESHOLDS.get(kind, "1")
+        try:
+            threshold = parse_duration(text) if kind == "time_interval" else float(int(text))
+            return TriggerSettings(kind, threshold, acceleration.snapshots_creation_policy)
+        except ValueError as error:
+            wanted = "2m" if kind == "time_interval" else "300"
+            raise ConfigError(
+                f"dataset {self.name}",
+                [f"snapshots_trigger_threshold: {text!r} does not fit {kind}"],
+                hint=f"write e.g. {wanted}",
+            ) from error
+
+
+def wire(config: Config, section: DatasetSection) -> DatasetPlan:
+    """The plan of one dataset."""
+    return DatasetPlan(section, config.path_of(section), config.runtime.role, config.snapshots)
+
+
+def store_params(snapshots: SnapshotsSection) -> StoreParams:
+    """Access to the object store."""
+    params = snapshots.params
+    return StoreParams(
+        auth=params.s3_auth,
+        key=_plain(params.s3_key),
+        secret=_plain(params.s3_secret),
+        session_token=_plain(params.s3_session_token),
+        region=params.s3_region,
+        endpoint=params.s3_endpoint,
+        expected_bucket_owner=params.s3_expected_bucket_owner,
+    )
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
