@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from cdc.accelerator import FreezeBroken, FrozenImage
+from cdc.accelerator import FreezeBroken, FrozenImage, FrozenPart
 from cdc.checkpoint import Checkpoint, Lineage, ScanProgress, SegmentProgress, ShardProgress
 from cdc.columns import Column, Columns
 from cdc.keys import KeyAttribute, KeySchema
@@ -26,9 +25,8 @@ class BytesPart:
     used: frozenset[int] | None = None
     broken: bool = False
 
-    @property
-    def length(self) -> int:
-        return len(self.data)
+    def __post_init__(self) -> None:
+        self.length = len(self.data)
 
     def read(self, offset: int, size: int) -> bytes:
         return self.data[offset : offset + size]
@@ -83,7 +81,7 @@ def image(
     tail: bytes | BytesPart | None = None,
     row_count: int = 3,
 ) -> FrozenImage:
-    parts = [main if isinstance(main, BytesPart) else BytesPart(main)]
+    parts: list[FrozenPart] = [main if isinstance(main, BytesPart) else BytesPart(main)]
     if tail is not None:
         parts.append(tail if isinstance(tail, BytesPart) else BytesPart(tail, "tail"))
     return FrozenImage(
@@ -96,6 +94,3 @@ def image(
         row_count=row_count,
         parts=tuple(parts),
     )
-
-
-Edit = Callable[[bytes], bytes]

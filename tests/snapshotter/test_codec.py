@@ -114,7 +114,7 @@ def test_a_pointer_of_another_dataset_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "what"),
+    "changes, what",
     [
         ({"current": "nobody"}, "not in the catalog"),
         ({"forks": (Fork(1, 0),)}, "fork history"),
@@ -214,7 +214,7 @@ def test_a_header_over_the_limit_is_refused_before_it_is_looked_at(published: Bu
 
 
 @pytest.mark.parametrize(
-    ("offset", "value", "error", "what"),
+    "offset, value, error, what",
     [
         (0, b"SNOWMAN!", Corrupt, "not a manifest"),
         (8, struct.pack("<H", 2), FormatTooNew, "format 2, this reader knows 1"),
@@ -234,7 +234,7 @@ def test_a_vouched_prefix_is_still_checked(
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "what"),
+    "old, new, what",
     [
         (b'"dataset":"flights"', b'"dataset":"flightz"', "another dataset"),
         (b'"block_count":5', b'"block_count":6', "6 blocks, its length makes 5"),
@@ -322,7 +322,7 @@ def test_every_flipped_byte_of_a_segment_is_refused(published: Bucket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "what"),
+    "changes, what",
     [
         ({"kind": 2}, "neither data nor a clean hole"),
         ({"kind": 0}, "neither data nor a clean hole"),

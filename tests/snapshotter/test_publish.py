@@ -98,12 +98,12 @@ def test_a_map_that_outgrew_its_segments_is_cut_anew_and_keeps_its_blocks(
 ) -> None:
     publisher = bucket.publisher()
     small = random.Random(1).randbytes(1024 * 512)
-    large = small + bytes(512 * 60_000)
+    large = small + bytes(512 * 20_000)
     bucket.publish(publisher, BytesPart(small, block_size=512))
     report = bucket.publish(publisher, BytesPart(large, block_size=512), 2)
 
     assert [part.segment_entries for part in bucket.header().parts] == [256]
-    assert report.blocks_new == 60_000
+    assert report.blocks_new == 20_000
     assert bucket.restore(tmp_path / "out") == large
 
 
@@ -166,6 +166,7 @@ def test_a_full_snapshot_shares_nothing_with_older_ones(bucket: Bucket) -> None:
 def test_places_of_dead_packs_are_given_away_again(bucket: Bucket, tmp_path: Path) -> None:
     publisher = bucket.publisher()
     bucket.publish(publisher, MAIN)
+    data = MAIN
     for version in range(2, 8):
         data = random.Random(version).randbytes(len(MAIN))
         bucket.publish(publisher, data, version)
@@ -257,7 +258,10 @@ def test_a_renewal_is_told_apart_from_new_data(bucket: Bucket) -> None:
         }
     )
     closed = moved.next(
-        shards={name: replace(shard, position=End()) for name, shard in moved.shards.items()}
+        shards={
+            name: replace(shard, position=End(), ended_at=bucket.store.now())
+            for name, shard in moved.shards.items()
+        }
     )
     told = [
         publisher.publish(image(MAIN, at, tail=bytes(at.version)), reason="x").renewal

@@ -1,0 +1,209 @@
+"""Windows, frames and segments: what is read, what is kept, what is written again."""
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snapshotter import blockmap, blocks, codec
+from snapshotter.blockmap import KnownSegment
+from snapshotter.blocks import Geometry, Window
+from snapshotter.digest import digest
+from snapshotter.format import DATA, HOLE_ENTRY, RAW, ZSTD, MapEntry, SegmentRef
+
+PAGE = 4096
+BIG = 256 * 1024
+
+
+def geometry(length: int, block_size: int = PAGE, **changes: Any) -> Geometry:
+    values: dict[str, Any] = {"name": "main", "preamble": 0, "used": None, **changes}
+    return Geometry(length=length, block_size=block_size, **values)
+
+
+SHAPES = st.builds(
+    geometry,
+    st.integers(0, 3_000_000),
+    st.sampled_from([512, PAGE, 65536]),
+    preamble=st.sampled_from([0, 512, 12288]),
+    used=st.none() | st.frozensets(st.integers(0, 800)),
+    segment_entries=st.sampled_from([64, 128, 1024]),
+)
+
+
+@given(SHAPES)
+def test_windows_cover_exactly_the_used_blocks_in_order(shape: Geometry) -> None:
+    found = [
+        block
+        for window in blocks.windows(shape)
+        for block in range(window.first, window.first + window.count)
+    ]
+    wanted = list(range(shape.block_count))
+    if shape.used is not None:
+        used = shape.used | ({0} if shape.preamble else set())
+        wanted = [block for block in wanted if block in used]
+
+    assert found == wanted
+
+
+@given(SHAPES)
+def test_a_window_stays_in_its_segment_and_within_4_mib(shape: Geometry) -> None:
+    part = shape.part("", ())
+    for window in blocks.windows(shape):
+        last = window.first + window.count - 1
+        assert window.first // shape.segment_entries == last // shape.segment_entries
+        assert window.size <= blocks.WINDOW_BYTES
+        assert window.offset == part.span(window.first)[0]
+        assert window.offset + window.size == sum(part.span(last))
+        assert window.count == 1 or not (shape.preamble and window.first == 0)
+
+
+def test_without_holes_every_byte_is_read_once() -> None:
+    shape = geometry(10_000_001, BIG, preamble=12288)
+
+    assert sum(window.size for window in blocks.windows(shape)) == 10_000_001
+
+
+def test_the_preamble_always_matters() -> None:
+    shape = geometry(12288 + 5 * BIG, BIG, preamble=12288, used=frozenset({3}))
+
+    assert [window.first for window in blocks.windows(shape)] == [0, 3]
+
+
+def test_block_sizes_that_no_map_can_hold_are_refused() -> None:
+    for size in (0, 100, 32 * 1024 * 1024):
+        with pytest.raises(ValueError, match="no map for blocks"):
+            geometry(1000, size)
+
+
+# ---------------------------------------------------------------- frames
+
+
+def examined(data: bytes, before: list[bytes], block_size: int = PAGE) -> blocks.Examined:
+    window = Window(10, -(-len(data) // block_size), 0, len(data))
+    return blocks.examine(window, data, block_size, before, "blake3")
+
+
+def digests(data: bytes, block_size: int = PAGE) -> list[bytes]:
+    return [digest(data[at : at + block_size], "blake3") for at in range(0, len(data), block_size)]
+
+
+def test_unchanged_blocks_make_no_frames() -> None:
+    data = random.Random(1).randbytes(8 * PAGE)
+
+    assert examined(data, digests(data)).frames == ()
+
+
+def test_neighbouring_changed_pages_share_a_frame_of_64_kib() -> None:
+    frames = examined(random.Random(1).randbytes(40 * PAGE), []).frames
+
+    assert [(frame.first, frame.count) for frame in frames] == [(10, 16), (26, 16), (42, 8)]
+    assert frames[0].raw == 16 * PAGE
+
+
+def test_a_page_in_between_that_did_not_change_parts_frames() -> None:
+    data = random.Random(1).randbytes(5 * PAGE)
+    before = [bytes(32)] * 5
+    before[2] = digests(data)[2]
+
+    assert [(f.first, f.count) for f in examined(data, before).frames] == [(10, 2), (13, 2)]
+
+
+def test_a_large_block_is_a_frame_of_its_own() -> None:
+    data = random.Random(1).randbytes(3 * BIG)
+
+    assert [frame.count for frame in examined(data, [], BIG).frames] == [1, 1, 1]
+
+
+def test_what_does_not_compress_is_stored_raw() -> None:
+    noise, text = random.Random(1).randbytes(PAGE), b"abcd" * 1024
+
+    assert examined(noise, []).frames[0].codec == RAW
+    assert examined(noise, []).frames[0].stored == noise
+    assert examined(text, []).frames[0].codec == ZSTD
+    assert len(examined(text, []).frames[0].stored) < 100
+
+
+def test_a_short_last_block_has_the_digest_of_its_own_bytes() -> None:
+    data = random.Random(1).randbytes(PAGE + 5)
+
+    assert examined(data, []).digests == digests(data)
+
+
+# ---------------------------------------------------------------- segments
+
+
+def entry(number: int, one: bytes) -> MapEntry:
+    return MapEntry(DATA, RAW, 0, 0, number * PAGE, PAGE, PAGE, one)
+
+
+def segment_of(digests_: list[bytes], first: int = 0, key: str = "m") -> KnownSegment:
+    data = codec.encode_segment(
+        [entry(n, one) if one != bytes(32) else HOLE_ENTRY for n, one in enumerate(digests_)]
+    )
+    return blockmap.known(data, blockmap.place(first, data, key, 0, "blake3"))
+
+
+ONE, TWO, THREE, ZERO = b"1" * 32, b"2" * 32, b"3" * 32, bytes(32)
+
+
+def test_a_segment_without_a_change_is_referenced_not_written() -> None:
+    before = segment_of([ONE, ZERO, TWO])
+
+    assert blockmap.merge(0, [ONE, ZERO, TWO], {}, before) is before
+
+
+def test_a_changed_block_makes_a_new_segment_that_keeps_the_others() -> None:
+    before = segment_of([ONE, TWO], first=64)
+    fresh = {65: entry(9, THREE)}
+    merged = blockmap.merge(64, [ONE, THREE], fresh, before)
+
+    assert isinstance(merged, bytes)
+    assert codec.unpack_entries(merged) == [entry(0, ONE), entry(9, THREE)]
+
+
+def test_a_block_out_of_use_becomes_a_hole() -> None:
+    merged = blockmap.merge(0, [ONE, ZERO], {}, segment_of([ONE, TWO]))
+
+    assert isinstance(merged, bytes)
+    assert codec.unpack_entries(merged) == [entry(0, ONE), HOLE_ENTRY]
+
+
+def test_a_segment_that_was_cut_anew_is_written_even_if_nothing_changed() -> None:
+    before = segment_of([ONE, TWO], key="")
+
+    assert blockmap.merge(0, [ONE, TWO], {}, before) == before.data
+
+
+def test_a_segment_counts_each_frame_once() -> None:
+    shared = [MapEntry(DATA, ZSTD, slot, 4, 0, 900, 3 * PAGE, ONE) for slot in range(3)]
+    data = codec.encode_segment([*shared, HOLE_ENTRY, entry(7, TWO)])
+    known = blockmap.known(data, SegmentRef(0, 5, "m", 0, len(data), ""))
+
+    assert known.stored == 900 + PAGE
+    assert known.packs == {0, 4}
+
+
+def test_free_places_are_those_that_no_segment_uses() -> None:
+    places = blockmap.free_places(frozenset({0, 2}))
+
+    assert [next(places) for _ in range(4)] == [1, 3, 4, 5]
+
+
+def test_the_list_of_packs_ends_with_the_last_one_in_use() -> None:
+    names = {0: "a", 1: "b", 2: "c", 3: "d"}
+
+    assert blockmap.pack_list(names, frozenset({0, 2})) == ("a", "", "c")
+    assert blockmap.pack_list(names, frozenset()) == ()
+
+
+@pytest.mark.parametrize("count, entries", [(0, 64), (1_000, 64), (30_000, 256), (2_600_000, 1024)])
+def test_segments_are_near_the_square_root_of_the_map(count: int, entries: int) -> None:
+    assert blockmap.segment_size(count, None) == entries
+
+
+def test_a_map_keeps_the_size_of_its_segments_until_it_is_far_longer() -> None:
+    assert blockmap.segment_size(16_000, 64) == 64
+    assert blockmap.segment_size(20_000, 64) == 256
+    assert blockmap.segment_size(1_000, 1024) == 1024

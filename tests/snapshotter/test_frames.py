@@ -1,0 +1,75 @@
+"""Frames: opened within the limits of the map, or refused."""
+
+import random
+from typing import Any
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snapshotter.errors import Corrupt
+from snapshotter.format import BLOCK_LIMIT, DATA, RAW, ZSTD, MapEntry
+from snapshotter.frames import block_in_frame, open_frame, seal_frame
+
+TEXT = b"control plane " * 1000
+
+
+def entry_for(plain: bytes, how: int, stored: bytes, **changes: Any) -> MapEntry:
+    return MapEntry(DATA, how, 0, 0, 0, len(stored), len(plain), bytes(32))._replace(**changes)
+
+
+@given(st.binary(min_size=1, max_size=5000))
+def test_what_was_sealed_opens_to_the_same(plain: bytes) -> None:
+    codec, stored = seal_frame(plain)
+
+    assert open_frame(entry_for(plain, codec, stored), stored) == plain
+
+
+def test_a_small_gain_is_not_worth_a_codec() -> None:
+    plain = random.Random(1).randbytes(64_000) + bytes(1_500)
+
+    assert seal_frame(plain) == (RAW, plain)
+
+
+def test_a_frame_that_announces_another_length_is_refused_before_it_is_opened() -> None:
+    bomb = zstandard.compress(bytes(200_000_000))
+
+    with pytest.raises(Corrupt, match="announces another length"):
+        open_frame(entry_for(TEXT, ZSTD, bomb), bomb)
+
+
+def test_a_frame_without_a_length_is_refused() -> None:
+    stored = zstandard.ZstdCompressor(write_content_size=False).compress(TEXT)
+
+    with pytest.raises(Corrupt, match="announces another length"):
+        open_frame(entry_for(TEXT, ZSTD, stored), stored)
+
+
+def test_bytes_that_are_no_frame_are_refused() -> None:
+    with pytest.raises(Corrupt, match=r"does not decompress|announces another length"):
+        open_frame(entry_for(TEXT, ZSTD, b"no frame"), b"no frame")
+
+
+def test_a_cut_frame_is_refused() -> None:
+    _, stored = seal_frame(TEXT)
+
+    with pytest.raises(Corrupt):
+        open_frame(entry_for(TEXT, ZSTD, stored[:-5]), stored[:-5])
+    with pytest.raises(Corrupt, match="expected"):
+        open_frame(entry_for(TEXT, ZSTD, stored), stored[:-5])
+
+
+@pytest.mark.parametrize("changes", [{"codec": 7}, {"raw": BLOCK_LIMIT + 1}])
+def test_what_no_map_may_say_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(Corrupt):
+        open_frame(entry_for(TEXT, RAW, TEXT, **changes), TEXT)
+
+
+def test_a_block_is_cut_out_by_its_slot() -> None:
+    entry = entry_for(b"", RAW, b"", slot=2)
+
+    assert block_in_frame(entry, b"aaaabbbbcccc", 4, 4) == b"cccc"
+    assert block_in_frame(entry, b"aaaabbbbcc", 4, 2) == b"cc"
+    with pytest.raises(Corrupt, match="does not hold its block 2"):
+        block_in_frame(entry, b"aaaabbbbcc", 4, 4)
