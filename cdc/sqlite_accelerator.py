@@ -59,7 +59,8 @@ class SqliteAccelerator:
         self._writes = Writes(writer, meta.dataset, meta.keys)
         self._checkpointer = Checkpointer(path, self._index, writer, self._writing)
         # The committed columns, or for an instant older ones: `read` checks.
-        self._columns = self._writes.begin().columns
+        columns = self._writes.begin().columns
+        self._read_sql = (columns, schema.read_row(columns))
         self._closed = False
 
     @classmethod
@@ -79,7 +80,7 @@ class SqliteAccelerator:
         try:
             with translated(path, "opening"):
                 writer = connect_writer(path)
-                meta = prepare(writer, path, dataset, keys if create else None)
+                meta = prepare(writer, path, dataset, keys=keys, create=create)
                 return cls(path, meta, lock, writer)
         except BaseException:
             if writer is not None:
@@ -108,7 +109,8 @@ class SqliteAccelerator:
                 ):
                     written = write()
                 known = written
-                self._columns = written.columns
+                if written.columns is not self._read_sql[0]:
+                    self._read_sql = (written.columns, schema.read_row(written.columns))
             finally:
                 self._writes.commit(known)
 
@@ -140,10 +142,10 @@ class SqliteAccelerator:
     def read(self, key: Item) -> Item | None:
         """The exact item with this key (typed DynamoDB JSON), or None."""
         identity = self.keys.identity(key)
-        columns = self._columns
+        columns, statement = self._read_sql
         with self._readers.lease() as connection, translated(self.path, "reading an item"):
             while True:
-                rows = connection.execute(schema.read_row(columns), (identity,)).fetchall()
+                rows = connection.execute(statement, (identity,)).fetchall()
                 if not rows:
                     return None
                 ((count, *cells, rest),) = rows
@@ -151,22 +153,30 @@ class SqliteAccelerator:
                     return rebuild(columns, cells, rest)
                 # A commit has added columns since; without them the item would lack attributes.
                 columns = _read_columns(connection)
+                statement = schema.read_row(columns)
+                self._read_sql = (columns, statement)
 
     def items(self, page_rows: int = 10_000) -> Iterator[list[Item]]:
-        """Every exact item through the view, in pages, at one point in time."""
+        """Every exact item through the view, in pages, at one point in time.
+
+        Each page is a statement of its own in one transaction: a statement that is left open would
+        outlive the closing of its connection.
+        """
         with (
             self._readers.lease() as connection,
             translated(self.path, "reading items"),
             transaction(connection),
         ):
             columns = _read_columns(connection)
-            cursor = connection.execute(schema.read_view(self.dataset, columns))
-            while rows := cursor.fetchmany(page_rows):
-                yield [rebuild(columns, row[:-1], row[-1]) for row in rows]
+            statement = schema.read_page(columns)
+            last = b""
+            while rows := connection.execute(statement, (last, page_rows)).fetchall():
+                yield [rebuild(columns, row[1:-1], row[-1]) for row in rows]
+                last = rows[-1][0]
 
     def query(self, sql: str, limits: QueryLimits) -> QueryResult:
         """One read-only statement, locked down. Raises QueryRefused."""
-        return self._workers.query(sql, len(self._columns), limits)
+        return self._workers.query(sql, len(self._read_sql[0]), limits)
 
     # ------------------------------------------------------------------ care
 

@@ -15,7 +15,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -129,8 +129,10 @@ def transaction(connection: sqlite3.Connection, begin: str = "BEGIN") -> Iterato
         yield
         connection.execute("COMMIT")
     finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        # A connection that was closed meanwhile has no transaction left.
+        with suppress(sqlite3.ProgrammingError):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
 
 
 def checkpoint(connection: sqlite3.Connection, mode: str) -> bool:

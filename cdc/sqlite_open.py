@@ -22,15 +22,20 @@ class Meta:
 
 
 def prepare(
-    connection: sqlite3.Connection, path: Path, dataset: str, keys: KeySchema | None
+    connection: sqlite3.Connection,
+    path: Path,
+    dataset: str,
+    *,
+    keys: KeySchema | None,
+    create: bool,
 ) -> Meta:
-    """Make the tables if the file is empty and `keys` are given; then check and return its meta.
+    """Make the tables if the file is empty and `create`; then check and return its meta.
 
     Raises FileUnusable, FormatUnknown.
     """
     tables = {name for (name,) in connection.execute(schema.LIST_TABLES)}
     if not tables:
-        if keys is None:
+        if not create or keys is None:
             raise FileUnusable(f"{path}: the file is empty")
         _create(connection, path, dataset, keys)
     elif "_snowmelt_meta" not in tables:

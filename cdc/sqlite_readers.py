@@ -17,7 +17,7 @@ from cdc.sqlite_file import connect_reader, translated
 
 _MOST_IDLE = 8
 # A read that does not end after its interrupt is an iterator that nobody advances.
-_PATIENCE_SECONDS = 2.0
+_PATIENCE_SECONDS = 0.5
 
 
 class Readers:
@@ -33,21 +33,23 @@ class Readers:
     @contextmanager
     def lease(self) -> Iterator[sqlite3.Connection]:
         """A connection outside any transaction. The holder ends the transaction that it begins."""
-        with self._changed:
-            if self._closed:
-                raise FileUnusable(
-                    f"{self._path}: reading: the file is closed", hint="open it again"
-                )
-            connection = self._idle.pop() if self._idle else None
-        if connection is None:
-            with translated(self._path, "opening for reading"):
-                connection = connect_reader(self._path)
-        with self._changed:
-            self._leased.add(connection)
+        connection = self._take()
         try:
             yield connection
         finally:
             self._take_back(connection)
+
+    def _take(self) -> sqlite3.Connection:
+        with self._changed:
+            if self._closed:
+                raise FileUnusable(f"{self._path}: the file is closed", hint="open it again")
+            if self._idle:
+                connection = self._idle.pop()
+            else:
+                with translated(self._path, "opening for reading"):
+                    connection = connect_reader(self._path)
+            self._leased.add(connection)
+            return connection
 
     def _take_back(self, connection: sqlite3.Connection) -> None:
         with self._changed:

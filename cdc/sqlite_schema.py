@@ -160,6 +160,7 @@ def read_row(columns: Columns) -> str:
     return f"SELECT {count}, {names} FROM {ROWS} WHERE _h = ?"
 
 
-def read_view(dataset: str, columns: Columns) -> str:
-    names = ", ".join(map(quoted, (*columns.names, "_rest")))
-    return f"SELECT {names} FROM {quoted(dataset)}"
+def read_page(columns: Columns) -> str:
+    """The rows that follow an identity, at most so many."""
+    names = ", ".join(map(quoted, ("_h", *columns.names, "_rest")))
+    return f"SELECT {names} FROM {ROWS} WHERE _h > ? ORDER BY _h LIMIT ?"

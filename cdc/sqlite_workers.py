@@ -63,13 +63,13 @@ class Worker:
             timer.cancel()
 
     def kill(self) -> None:
-        """End the process; the thread that waits for its answer cleans up."""
+        """End the process, with its locks; a thread that waits for its answer is let go."""
         self._process.kill()
+        self._process.wait()
 
     def stop(self) -> None:
         """End the process and release what it held."""
         self.kill()
-        self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 try:
