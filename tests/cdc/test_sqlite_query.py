@@ -143,7 +143,7 @@ def test_a_large_result_within_the_limit_arrives_whole(accelerator: SqliteAccele
 
 def test_a_query_sees_every_commit_that_came_before_it(tmp_path: Path) -> None:
     accelerator = SqliteAccelerator.open(tmp_path / "f.db", "flights", keys=KEYS, create=True)
-    seen = []
+    seen: list[tuple[object, ...]] = []
     for version in (1, 2, 3):
         accelerator.apply(batch(range(version * 10), version), checkpoint(version))
         accelerator.maintain(idle=version == 2)
