@@ -163,7 +163,8 @@ def _known_names() -> set[str]:
         model = pending.pop()
         for name, field in model.model_fields.items():
             names.add(field.alias or name)
-            for part in (field.annotation, *getattr(field.annotation, "__args__", ())):
-                if isinstance(part, type) and issubclass(part, BaseModel):
-                    pending.append(part)
+            parts = (field.annotation, *getattr(field.annotation, "__args__", ()))
+            pending += [
+                part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)
+            ]
     return names

@@ -24,10 +24,10 @@ from snapshotter.stores import open_store, probe
 from snowmelt.durations import format_duration
 from snowmelt.progress import format_bytes
 
-# A strongly consistent read unit covers 4 KiB; the on-demand price of a million of them in us-east-1.
+# A strongly consistent read unit covers 4 KiB; on demand a million cost so much in us-east-1.
 READ_UNIT_BYTES = 4096
 DOLLARS_PER_MILLION_READ_UNITS = 0.125
-# What one node scans from a table that does not throttle; its capacity is often the bound.
+# What one node scans where the table does not throttle; its capacity is often the bound.
 SCAN_ROWS_PER_SECOND = 20_000
 # The file, and as much again while a fold or a re-bootstrap is under way.
 DISK_FACTOR = 2.0

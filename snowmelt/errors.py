@@ -38,7 +38,7 @@ class ConfigError(NodeError):
     """The configuration is wrong; `problems` holds one line each, with the path in the file."""
 
     exit_code = 2
-    hint = "see `snowmelt config schema` for what is allowed"
+    hint = ""
 
     def __init__(self, source: str, problems: Sequence[str], *, hint: str | None = None) -> None:
         super().__init__(f"{source}: {problems[0]}", hint=hint)
@@ -64,10 +64,9 @@ Explained = (CdcError, SnapshotError, RestoreError, NodeError)
 
 
 def explain(error: Exception) -> list[str]:
-    """The lines for stderr; the hint stands on the last one."""
+    """The lines for stderr: one, or one for each problem of a configuration."""
     hint = str(getattr(error, "hint", ""))
+    texts = [" ".join(str(error).split())]
     if isinstance(error, ConfigError):
-        lines = [f"snowmelt: error: {error.source}: {problem}" for problem in error.problems]
-        return [*lines, f"snowmelt: hint: {hint}"] if hint else lines
-    text = " ".join(str(error).split())
-    return [f"snowmelt: error: {text}; {hint}" if hint else f"snowmelt: error: {text}"]
+        texts = [f"{error.source}: {problem}" for problem in error.problems]
+    return [f"snowmelt: error: {text}{'; ' if hint else ''}{hint}" for text in texts]

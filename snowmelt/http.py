@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from cdc.accelerator import Accelerator, QueryLimits, QueryRefused
+from snowmelt.keys import typed_key
 from snowmelt.status import DatasetStatus
 
 BODY_LIMIT = 256 * 1024
@@ -81,21 +82,13 @@ def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
     """SQL and datasets, for processes on this machine."""
 
     async def sql(request: Request) -> Response:
-        try:
-            statement = await _statement(request)
-            dataset = choose(datasets, statement, request.query_params.get("dataset"))
-        except QueryRefused as error:
-            return _refused(error)
+        statement = await _statement(request)
+        dataset = choose(datasets, statement, request.query_params.get("dataset"))
         status = dataset.status()
         accelerator = dataset.accelerator
-        if accelerator is None or not (status.ready or status.stale):
-            why = status.not_ready_because or f"{dataset.name}: not open"
-            headers = {"Retry-After": RETRY_AFTER_SECONDS}
-            return JSONResponse({"error": why}, 503, headers)
-        try:
-            result = await run_in_threadpool(accelerator.query, statement, limits)
-        except QueryRefused as error:
-            return _refused(error)
+        if accelerator is None or not status.ready:
+            return _not_ready(status)
+        result = await run_in_threadpool(accelerator.query, statement, limits)
         rows = [dict(zip(result.columns, row, strict=True)) for row in result.rows]
         headers = {"X-Snowmelt-Rows": str(len(rows))}
         if result.truncated:
@@ -108,19 +101,51 @@ def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
         return JSONResponse([_summary(dataset.status()) for dataset in datasets])
 
     async def snapshot(request: Request) -> Response:
-        name = request.path_params["name"]
-        dataset = next((d for d in datasets if d.name == name), None)
-        if dataset is None:
-            return JSONResponse({"error": f"no dataset {name!r}"}, 404)
+        dataset = choose(datasets, "", request.path_params["name"])
         return await run_in_threadpool(_create_snapshot, dataset)
+
+    async def item(request: Request) -> Response:
+        dataset = choose(datasets, "", request.path_params["name"])
+        status = dataset.status()
+        accelerator = dataset.accelerator
+        if accelerator is None or not status.ready:
+            return _not_ready(status)
+        words = _words(await _statement(request))
+        found = await run_in_threadpool(_read, accelerator, words)
+        headers = {"X-Snowmelt-Stale": "true"} if status.stale else None
+        return JSONResponse({"item": found}, headers=headers)
 
     return Starlette(
         routes=[
             Route("/v1/sql", sql, methods=["POST"]),
             Route("/v1/datasets", listing),
+            Route("/v1/datasets/{name}/item", item, methods=["POST"]),
             Route("/v1/datasets/{name}/acceleration/snapshots", snapshot, methods=["POST"]),
-        ]
+        ],
+        exception_handlers={QueryRefused: _refused},
     )
+
+
+def _words(text: str) -> list[str]:
+    try:
+        words = json.loads(text)
+    except ValueError as error:
+        raise QueryRefused("the key is not a JSON array of strings") from error
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise QueryRefused("the key is not a JSON array of strings")
+    return words
+
+
+def _read(accelerator: Accelerator, words: list[str]) -> object:
+    try:
+        return accelerator.read(typed_key(accelerator.keys, words))
+    except ValueError as error:
+        raise QueryRefused(str(error)) from error
+
+
+def _not_ready(status: DatasetStatus) -> Response:
+    why = status.not_ready_because or f"{status.name}: not open"
+    return JSONResponse({"error": why}, 503, {"Retry-After": RETRY_AFTER_SECONDS})
 
 
 def choose(datasets: Sequence[Served], statement: str, name: str | None) -> Served:
@@ -174,8 +199,9 @@ def _summary(status: DatasetStatus) -> dict[str, object]:
     }
 
 
-def _refused(error: QueryRefused) -> Response:
-    return JSONResponse({"error": str(error)}, error.status)
+async def _refused(_request: Request, error: Exception) -> Response:
+    status = error.status if isinstance(error, QueryRefused) else 400
+    return JSONResponse({"error": str(error)}, status)
 
 
 def _dump(rows: list[dict[str, object]]) -> bytes:

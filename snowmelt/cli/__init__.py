@@ -11,22 +11,22 @@ import sys
 
 def main() -> None:
     """Run the command and end the process with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(execute(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
+def execute(arguments: list[str]) -> int:
     """Run one command line; returns the exit code."""
-    import click
+    import typer
+    from typer.exceptions import TyperException
 
     from snowmelt.cli.app import app
 
     try:
         result = app(args=arguments, prog_name="snowmelt", standalone_mode=False)
-    except click.exceptions.Abort:
+    except typer.Abort:
         return 130
-    except click.ClickException as error:
-        text = " ".join(error.format_message().split())
-        print(f"snowmelt: error: {text}; see `snowmelt --help`", file=sys.stderr)
+    except TyperException as error:
+        print(_usage(error), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -35,6 +35,13 @@ def run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - what is not ours is raised again
         return _explain(error)
     return result if isinstance(result, int) else 0
+
+
+def _usage(error: Exception) -> str:
+    text = error.format_message() if hasattr(error, "format_message") else str(error)
+    if not text or text.startswith("Usage:"):
+        return text  # a verb without arguments shows its help
+    return f"snowmelt: error: {' '.join(text.split())}; see `snowmelt --help`"
 
 
 def _explain(error: Exception) -> int:

@@ -27,7 +27,7 @@ from snowmelt.cli.options import (
 
 if TYPE_CHECKING:
     from cdc.accelerator import Accelerator
-    from cdc.keys import KeySchema
+    from cdc.keys import Item
     from snowmelt.config import Config, DatasetSection
 
 Keys = Annotated[list[str], typer.Argument(help="Partition key, and sort key if there is one.")]
@@ -82,7 +82,7 @@ def get(
         settings,
         section,
         lambda ask: ask("POST", f"/v1/datasets/{quote(section.name)}/item", json.dumps(keys)),
-        lambda file: {"item": file.read(typed_key(file.keys, keys))},
+        lambda file: {"item": _read(file, keys)},
     )["item"]
     if item is None:
         raise typer.Exit(4)
@@ -123,31 +123,6 @@ def explain(
     print_json(decision) if as_json else print_decision(decision)
 
 
-def typed_key(schema: KeySchema, values: list[str]) -> dict[str, dict[str, Any]]:
-    """A typed key from words: text for S, a number for N, base64 for B. Raises UsageError."""
-    from cdc.keys import canonical_number
-    from snowmelt.errors import UsageError
-
-    names = [attribute.name for attribute in schema.attributes]
-    if len(values) != len(names):
-        raise UsageError(
-            f"the key needs {len(names)} value(s): {', '.join(names)}", hint="give all"
-        )
-    key: dict[str, dict[str, Any]] = {}
-    for attribute, value in zip(schema.attributes, values, strict=True):
-        try:
-            key[attribute.name] = {
-                attribute.type: canonical_number(value) if attribute.type == "N" else value
-            }
-            attribute.value_bytes(key[attribute.name])
-        except ValueError as error:
-            kind = {"N": "a number", "B": "base64"}[attribute.type]
-            raise UsageError(
-                f"key {attribute.name}: {value!r} is not {kind}", hint="correct it"
-            ) from error
-    return key
-
-
 def _ask(
     settings: Config,
     section: DatasetSection,
@@ -182,6 +157,16 @@ def _file(path: Path, section: DatasetSection) -> Iterator[Accelerator]:
         yield file
     finally:
         file.close()
+
+
+def _read(file: Accelerator, words: list[str]) -> Item | None:
+    from snowmelt.errors import UsageError
+    from snowmelt.keys import typed_key
+
+    try:
+        return file.read(typed_key(file.keys, words))
+    except ValueError as error:
+        raise UsageError(str(error), hint="correct the key") from error
 
 
 def _query_file(file: Accelerator, sql: str) -> list[dict[str, Any]]:
