@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from cdc.accelerator import Accelerator, Engine
 from cdc.batch import Batch, schema_of
 from cdc.checkpoint import Checkpoint, Lineage
 from cdc.columns import Column, Columns
-from cdc.engines import open_accelerator
+from cdc.engines import open_accelerator, sidecars
 from cdc.keys import KeyAttribute, KeySchema
 from snapshotter.publish import Publisher
 from snapshotter.store import ObjectStore
@@ -55,12 +56,11 @@ class Producer:
     store: ObjectStore
     path: Path
     engine: Engine
-    generation: int = 1
     version: int = 0
-    now: float | None = None
     lineage: Lineage | None = None
     publisher: Publisher = field(init=False)
     accelerator: Accelerator = field(init=False)
+    closed: bool = False
 
     def __post_init__(self) -> None:
         self.publisher = Publisher(self.store, DATASET, holder="test")
@@ -70,8 +70,7 @@ class Producer:
     def checkpoint(self) -> Checkpoint:
         """The next checkpoint, proven just now."""
         self.version += 1
-        now = self.store.now() if self.now is None else self.now
-        return checkpoint(now, self.version, of=self.lineage)
+        return checkpoint(self.store.now(), self.version, of=self.lineage)
 
     def put(self, first: int, count: int, seed: int = 0) -> Checkpoint:
         """Commit rows."""
@@ -85,20 +84,23 @@ class Producer:
             return self.publisher.publish(image, reason="test", full=full).snapshot_id
 
     def close(self) -> None:
-        self.accelerator.close()
+        if not self.closed:
+            self.closed = True
+            self.accelerator.close()
 
 
 def plain_rows(path: Path, engine: Engine) -> list[Row]:
-    """What the engine itself, without this program, reads from a copy of the file."""
+    """What the engine itself, without this program, reads from a copy of the file and its log."""
     copy = path.with_name(f"plain-{path.name}")
     shutil.copy(path, copy)
+    log, log_copy = sidecars(engine, path)[0], sidecars(engine, copy)[0]
+    if log.exists():
+        shutil.copy(log, log_copy)
     statement = f'SELECT id, amount, note FROM "{DATASET}" ORDER BY id'
     try:
         if engine == "duckdb":
             with closing(duckdb.connect(str(copy), read_only=True)) as plain:
                 return plain.execute(statement).fetchall()
-        import sqlite3
-
         with closing(sqlite3.connect(copy)) as database:
             return database.execute(statement).fetchall()
     finally:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from snapshotter.location import StoreParams
+from snapshotter.file_store import FileStore
+from snapshotter.location import StoreParams, parse_location
 from snapshotter.store import ObjectStore
 from snapshotter.stores import open_store
 from tests.servers.seaweedfs import SeaweedFS
@@ -27,3 +28,19 @@ def flip(store: ObjectStore, key: str, offset: int) -> None:
     data = bytearray(store.get(key, max_bytes=info.size).data)
     data[offset] ^= 0x20
     store.put(key, bytes(data))
+
+
+class LaterStore(FileStore):
+    """A directory whose clock is ahead, and which notes what is read in ranges."""
+
+    def __init__(self, store: ObjectStore, ahead_seconds: float) -> None:
+        super().__init__(parse_location(store.url))
+        self._ahead_seconds = ahead_seconds
+        self.ranges: list[str] = []
+
+    def now(self) -> float:
+        return super().now() + self._ahead_seconds
+
+    def get_range(self, key: str, offset: int, size: int) -> bytes:
+        self.ranges.append(key)
+        return super().get_range(key, offset, size)
