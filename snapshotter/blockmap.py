@@ -11,7 +11,6 @@ no segment uses it. Pure.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +32,7 @@ from snapshotter.format import (
 )
 
 _LEAST_ENTRIES = 64
+_LISTED = 4096
 _ZERO = bytes(DIGEST_BYTES)
 
 
@@ -104,12 +104,14 @@ def known(data: bytes, ref: SegmentRef) -> KnownSegment:
 
 
 def segment_size(block_count: int, before: int | None) -> int:
-    """Entries of a segment: near the square root of the map, a power of two.
+    """Entries of a segment: a power of two, so that the header lists some 4,000 at most.
 
-    One changed block costs its segment anew and each segment a line in the header, so small files
-    want small segments. Segments of `before` are kept, to be shared, until the map is much longer.
+    A changed block costs its segment anew, and each segment costs a line in every header: with one
+    block in a thousand changed, some 40 entries would be best at any size of the file. Segments of
+    `before` are kept, to be shared, until the map is much longer.
     """
-    wanted = min(SEGMENT_ENTRIES, max(_LEAST_ENTRIES, 1 << math.isqrt(block_count).bit_length()))
+    needed = max(_LEAST_ENTRIES, -(-block_count // _LISTED))
+    wanted = min(SEGMENT_ENTRIES, 1 << (needed - 1).bit_length())
     return wanted if before is None or wanted > 2 * before else before
 
 

@@ -70,11 +70,12 @@ def encode_manifest(header: Header, own: Sequence[bytes]) -> EncodedManifest:
     """A manifest with the encoded segments `own` behind the header.
 
     References to this manifest's key have to be in the order of `own`, their offsets counted from
-    the first of them; the result's header has absolute ones.
+    the first of them; the result's header has absolute ones, and its `new_bytes` count the head.
     """
     length = _PADDING
     while True:
         moved = _moved(header, PREFIX_BYTES + length)
+        moved = replace(moved, new_bytes=header.new_bytes + PREFIX_BYTES + length)
         text = header_to_json(moved)
         if len(text) <= length:
             break

@@ -35,7 +35,7 @@ Progress = Callable[[int, int], None]
 class PublishReport:
     """What a publish did.
 
-    `new_bytes`: packs and map segments added. `stored_bytes`: all frames the snapshot refers to.
+    `new_bytes`: packs and manifest that were added. `stored_bytes`: all frames the snapshot refers to.
     `renewal`: no record had been applied since the snapshot before.
     """
 

@@ -198,12 +198,16 @@ def test_the_list_of_packs_ends_with_the_last_one_in_use() -> None:
     assert blockmap.pack_list(names, frozenset()) == ()
 
 
-@pytest.mark.parametrize("count, entries", [(0, 64), (1_000, 64), (30_000, 256), (2_600_000, 1024)])
-def test_segments_are_near_the_square_root_of_the_map(count: int, entries: int) -> None:
+@pytest.mark.parametrize(
+    "count, entries", [(0, 64), (200_000, 64), (520_000, 128), (2_600_000, 1024)]
+)
+def test_segments_grow_with_the_map_so_that_the_header_stays_small(
+    count: int, entries: int
+) -> None:
     assert blockmap.segment_size(count, None) == entries
 
 
 def test_a_map_keeps_the_size_of_its_segments_until_it_is_far_longer() -> None:
-    assert blockmap.segment_size(16_000, 64) == 64
-    assert blockmap.segment_size(20_000, 64) == 256
+    assert blockmap.segment_size(500_000, 64) == 64
+    assert blockmap.segment_size(600_000, 64) == 256
     assert blockmap.segment_size(1_000, 1024) == 1024

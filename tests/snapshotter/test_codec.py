@@ -186,7 +186,7 @@ def _as_assembled(header: Header, base: int) -> Header:
         refs = tuple(replace(ref, offset=ref.offset - base) for ref in part.segments)
         return replace(part, segments=refs)
 
-    return replace(header, parts=tuple(map(moved, header.parts)))
+    return replace(header, new_bytes=header.new_bytes - base, parts=tuple(map(moved, header.parts)))
 
 
 def test_every_flipped_byte_of_a_header_is_refused(published: Bucket) -> None:
