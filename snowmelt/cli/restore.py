@@ -28,6 +28,25 @@ if TYPE_CHECKING:
     from restorer.facts import Selection
     from restorer.restore import RestoreReport
 
+Location = Annotated[str | None, typer.Option(help="A bucket, without a configuration file.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")]
+SnapshotId = Annotated[str | None, typer.Option("--snapshot", help="This snapshot.")]
+At = Annotated[str | None, typer.Option(help="The newest not after this RFC 3339 time.")]
+DataVersion = Annotated[int | None, typer.Option(help="The newest not after this version.")]
+IfNotExists = Annotated[bool, typer.Option("--if-not-exists", help="Leave an existing file alone.")]
+IfSnapshotExists = Annotated[
+    bool, typer.Option("--if-snapshot-exists", help="End with 0 if there is no snapshot.")
+]
+WaitForSnapshot = Annotated[str | None, typer.Option(help="Wait so long for one, e.g. 10m.")]
+NoBootstrap = Annotated[
+    bool, typer.Option("--no-bootstrap", help="Never say that a bootstrap should follow.")
+]
+Replace = Annotated[bool, typer.Option("--replace", help="Overwrite any file.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide, and do nothing.")]
+S3Endpoint = Annotated[str | None, typer.Option(help="S3 endpoint, with --location.")]
+S3Region = Annotated[str | None, typer.Option(help="S3 region, with --location.")]
+Command = Annotated[list[str] | None, typer.Argument(help="-- CMD: run it once the file is there.")]
+
 _WAIT_POLL_SECONDS = 2.0
 
 
@@ -44,36 +63,22 @@ def register(app: typer.Typer) -> None:
 def restore(
     config: ConfigFile = DEFAULT_CONFIG,
     dataset: DatasetName = None,
-    location: Annotated[
-        str | None, typer.Option(help="A bucket, without a configuration file.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file to write.")
-    ] = None,
-    snapshot: Annotated[str | None, typer.Option(help="This snapshot.")] = None,
-    at: Annotated[str | None, typer.Option(help="The newest not after this RFC 3339 time.")] = None,
-    data_version: Annotated[int | None, typer.Option(help="The newest not after it.")] = None,
-    if_not_exists: Annotated[
-        bool, typer.Option("--if-not-exists", help="Leave an existing file alone.")
-    ] = False,
-    if_snapshot_exists: Annotated[
-        bool, typer.Option("--if-snapshot-exists", help="End with 0 if there is no snapshot.")
-    ] = False,
-    wait_for_snapshot: Annotated[
-        str | None, typer.Option(help="Wait so long for one, e.g. 10m.")
-    ] = None,
-    no_bootstrap: Annotated[
-        bool, typer.Option("--no-bootstrap", help="Never say that a bootstrap should follow.")
-    ] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Overwrite any file.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, and do nothing.")] = False,
+    location: Location = None,
+    output: Output = None,
+    snapshot: SnapshotId = None,
+    at: At = None,
+    data_version: DataVersion = None,
+    if_not_exists: IfNotExists = False,
+    if_snapshot_exists: IfSnapshotExists = False,
+    wait_for_snapshot: WaitForSnapshot = None,
+    no_bootstrap: NoBootstrap = False,
+    replace: Replace = False,
+    dry_run: DryRun = False,
     progress: Progress = "auto",
-    s3_endpoint: Annotated[str | None, typer.Option(help="S3 endpoint, with --location.")] = None,
-    s3_region: Annotated[str | None, typer.Option(help="S3 region, with --location.")] = None,
+    s3_endpoint: S3Endpoint = None,
+    s3_region: S3Region = None,
     as_json: AsJson = False,
-    command: Annotated[
-        list[str] | None, typer.Argument(help="-- CMD: run it once the file is there.")
-    ] = None,
+    command: Command = None,
 ) -> int:
     """Ends with 0 if the file can be used, or with the code that says why not."""
     from snowmelt.operator import Wanted, target_of_config, target_of_location

@@ -99,6 +99,21 @@ def _play(plan: DemoPlan, cloud: Cloud, nodes: list[DemoNode], begun: float) -> 
     bootstrapped.stop()
 
     plan.say("comparing both with a plain Scan of the table, item by item")
+    source = _scan_source(plan, cloud)
+    return DemoResult(
+        engine=plan.engine,
+        changes_applied=changes,
+        bootstrap_seconds=round(bootstrap_seconds, 3),
+        cold_start_seconds=round(cold_start_seconds, 3),
+        cold_start_speedup=round(bootstrap_seconds / cold_start_seconds, 1),
+        snapshot_bytes_full=full,
+        snapshot_bytes_incremental=incremental,
+        **_compare(source, bootstrapped.digest(), restored.digest()),
+        total_seconds=round(time.monotonic() - begun, 3),
+    )
+
+
+def _scan_source(plan: DemoPlan, cloud: Cloud) -> ItemSetDigest:
     if plan.inject_mismatch:
         cloud.put_stray_item()
     source = ItemSetDigest()
@@ -106,25 +121,22 @@ def _play(plan: DemoPlan, cloud: Cloud, nodes: list[DemoNode], begun: float) -> 
         for page in cloud.scan():
             source.add_all(page)
             report(source.count, plan.rows)
-    by_bootstrap, by_cold_start = bootstrapped.digest(), restored.digest()
-    digests = (source.hexdigest(), by_bootstrap.hexdigest(), by_cold_start.hexdigest())
-    return DemoResult(
-        engine=plan.engine,
-        rows_source=source.count,
-        rows_bootstrap=by_bootstrap.count,
-        rows_restored=by_cold_start.count,
-        changes_applied=changes,
-        digest_source=digests[0],
-        digest_bootstrap=digests[1],
-        digest_cold_start=digests[2],
-        equal=len(set(digests)) == 1,
-        bootstrap_seconds=round(bootstrap_seconds, 3),
-        cold_start_seconds=round(cold_start_seconds, 3),
-        cold_start_speedup=round(bootstrap_seconds / cold_start_seconds, 1),
-        snapshot_bytes_full=full,
-        snapshot_bytes_incremental=incremental,
-        total_seconds=round(time.monotonic() - begun, 3),
-    )
+    return source
+
+
+def _compare(
+    source: ItemSetDigest, bootstrapped: ItemSetDigest, restored: ItemSetDigest
+) -> dict[str, Any]:
+    digests = (source.hexdigest(), bootstrapped.hexdigest(), restored.hexdigest())
+    return {
+        "rows_source": source.count,
+        "rows_bootstrap": bootstrapped.count,
+        "rows_restored": restored.count,
+        "digest_source": digests[0],
+        "digest_bootstrap": digests[1],
+        "digest_cold_start": digests[2],
+        "equal": len(set(digests)) == 1,
+    }
 
 
 def _first_snapshot(central: DemoNode, deadline_seconds: float = 60.0) -> int:
