@@ -100,7 +100,8 @@ class SqliteAccelerator:
 
     def _commit(self, doing: str, write: Callable[[], Known]) -> None:
         with self._writing:
-            self._check_open()
+            if self._closed:
+                raise FileUnusable(f"{self.path}: the file is closed", hint="open it again")
             known: Known | None = None
             try:
                 with (
@@ -182,7 +183,6 @@ class SqliteAccelerator:
 
     def maintain(self, *, idle: bool) -> Maintenance:
         """Move the log into the main file where that is due and nobody is frozen."""
-        self._check_open()
         with translated(self.path, "moving the log into the file"):
             return self._checkpointer.run(idle=idle)
 
@@ -217,7 +217,7 @@ class SqliteAccelerator:
             if self._closed:
                 return
             self._closed = True
-        self._checkpointer.wait_for_freezes()
+        self._checkpointer.end()
         self._workers.close()
         self._readers.close()
         with self._writing:
@@ -228,10 +228,6 @@ class SqliteAccelerator:
         self._index.close()
         os.close(self._main)
         self._lock.release()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise FileUnusable(f"{self.path}: the file is closed", hint="open it again")
 
 
 def _read_state(connection: sqlite3.Connection) -> tuple[str | None, int]:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cdc.accelerator import Maintenance
+from cdc.errors import FileUnusable
 from cdc.sqlite_file import checkpoint, connect_writer
 from cdc.sqlite_wal import WalIndex, WalState
 
@@ -34,10 +35,12 @@ class Checkpointer:
     def __init__(
         self, path: Path, index: WalIndex, writer: sqlite3.Connection, writing: threading.Lock
     ) -> None:
+        self._path = path
         self._index = index
         self._writer = writer
         self._writing = writing
         self._freezes = 0
+        self._is_ending = False
         # Held during a checkpoint, so that a freeze begins before or after it.
         self._gate = threading.Condition()
         # A connection of its own, so that commits go on during the first step.
@@ -48,6 +51,7 @@ class Checkpointer:
     def held_off(self) -> Iterator[None]:
         """No checkpoint begins before the context ends."""
         with self._gate:
+            self._check_going_on()
             self._freezes += 1
         try:
             yield
@@ -56,13 +60,16 @@ class Checkpointer:
                 self._freezes -= 1
                 self._gate.notify_all()
 
-    def wait_for_freezes(self) -> None:
+    def end(self) -> None:
+        """Let freezes end and no other begin, nor a checkpoint: descriptors will be closed."""
         with self._gate:
+            self._is_ending = True
             self._gate.wait_for(lambda: self._freezes == 0)
 
     def run(self, *, idle: bool) -> Maintenance:
         """Move the log if that is due."""
         with self._gate:
+            self._check_going_on()
             state = self._index.state()
             if self._freezes or state is None or not _is_due(state, idle=idle):
                 return Maintenance(wal_bytes=self._log_bytes())
@@ -71,6 +78,10 @@ class Checkpointer:
                 patience = _DRAIN_SECONDS if state.length >= LOG_ALARM_BYTES else 0.0
                 is_moved = self._empty(patience) or is_moved
             return Maintenance(checkpointed=is_moved, wal_bytes=self._log_bytes())
+
+    def _check_going_on(self) -> None:
+        if self._is_ending:
+            raise FileUnusable(f"{self._path}: the file is closed", hint="open it again")
 
     def _empty(self, patience_seconds: float) -> bool:
         deadline = time.monotonic() + patience_seconds

@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 from cdc.errors import CdcError, FileBusy, FileUnusable, NoSpace
 
+OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 # A page is what a snapshot stores again after a change; in larger ones a row touches more.
 PAGE_BYTES = 4096
 _WRITER_CACHE_KIB = 32 * 1024
@@ -90,6 +91,12 @@ class FileLock:
 
 def connect_writer(path: Path) -> sqlite3.Connection:
     """A connection that may write, in WAL mode, with explicit transactions. Creates the file."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        raise FileUnusable(
+            f"{path}: this Python has SQLite {sqlite3.sqlite_version}",
+            hint=f"use a Python with SQLite {oldest} or newer, or the engine duckdb",
+        )
     connection = sqlite3.connect(
         path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )

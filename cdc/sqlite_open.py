@@ -33,6 +33,9 @@ def prepare(
 
     Raises FileUnusable, FormatUnknown.
     """
+    # A file that may only be read is refused here and not at the first commit.
+    with transaction(connection, "BEGIN IMMEDIATE"):
+        pass
     tables = {name for (name,) in connection.execute(schema.LIST_TABLES)}
     if not tables:
         if not create or keys is None:

@@ -312,6 +312,7 @@ def test_a_closed_accelerator_says_so(path: Path) -> None:
         lambda: accelerator.apply(batch([1]), checkpoint(1)),
         lambda: accelerator.maintain(idle=True),
         lambda: list(accelerator.items()),
+        lambda: accelerator.freeze().__enter__(),
     ):
         with pytest.raises(FileUnusable, match="closed"):
             call()

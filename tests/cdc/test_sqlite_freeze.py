@@ -237,6 +237,28 @@ def test_a_checkpoint_by_another_process_is_noticed(
             image.verify_unchanged()
 
 
+def test_freezing_does_not_cost_the_process_its_locks(
+    accelerator: SqliteAccelerator, path: Path
+) -> None:
+    """Without them another process's last close would take the log away under the writer."""
+    code = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+        "c.execute('SELECT * FROM flights').fetchall(); c.close()"
+    )
+    for version in (1, 2):
+        _fill(accelerator, version)
+        with accelerator.freeze() as image:
+            for part in image.parts:
+                part.read(0, 4096)
+        accelerator.maintain(idle=version == 1)
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+
+    assert _log_bytes(path) > 0
+    _fill(accelerator, 3)
+    accelerator.close()
+    assert contents(path) == (3, 200, [(3, 200)])
+
+
 def test_closing_waits_for_a_freeze(path: Path, tmp_path: Path) -> None:
     accelerator = SqliteAccelerator.open(path, "flights", keys=KEYS, create=True)
     _fill(accelerator, 1)
