@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,7 @@ ROW_GROUP_ROWS = 16_384
 # A checkpoint writes about what the log holds; with less room it may fail, and then DuckDB gives
 # the whole database up until it is opened again.
 _CHECKPOINT_ROOM_BYTES = 4 * 1024 * 1024
+_CLOSE_POLL_SECONDS = 0.01
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "checkpoint_threshold": "1000TB",
     "auto_checkpoint_skip_wal_threshold": 2**40,
@@ -178,13 +180,23 @@ class Database:
         """Stop what runs, and release the file. The log stays as it is."""
         with self._lock:
             cursors, self._idle, self._all = list(self._all), [], set()
-        for cursor in cursors:
-            with suppress(duckdb.Error):
-                cursor.interrupt()
-        for cursor in cursors:
-            cursor.close()
+        while cursors:
+            cursors = [cursor for cursor in cursors if not _closed(cursor)]
+            if cursors:
+                time.sleep(_CLOSE_POLL_SECONDS)
         self._root.close()
         self.main.release()
+
+
+def _closed(cursor: duckdb.DuckDBPyConnection) -> bool:
+    try:
+        cursor.interrupt()
+        cursor.close()
+    except duckdb.ResourceInUseException:
+        return False  # a statement runs in another thread and has not noticed the interrupt yet
+    except duckdb.ConnectionException:
+        return True  # its user closed it
+    return True
 
 
 def _storage_version(cursor: duckdb.DuckDBPyConnection) -> str:
