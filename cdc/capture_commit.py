@@ -26,7 +26,10 @@ Write = Callable[[Batch, Checkpoint], None]
 
 
 class Committer:
-    """The one writer of the file. `checkpoint`: the last commit's; totals count since the start."""
+    """The one writer of the file. `checkpoint`: the last commit's; totals count since the start.
+
+    `records`, `batches` and `ttl_deletes` are those of the stream.
+    """
 
     def __init__(
         self,
@@ -68,7 +71,12 @@ class Committer:
         else:
             batch = Batch(schema_of(self._columns).empty_table(), self._columns)
         checkpoint = self._following(shards, watermark, self.checkpoint.scan)
-        return self._write(self._accelerator.apply, batch, checkpoint)
+        if not self._write(self._accelerator.apply, batch, checkpoint):
+            return False
+        self.batches += bool(pages)
+        self.records += batch.records
+        self.ttl_deletes += batch.ttl_deletes
+        return True
 
     def commit_scan(
         self,
@@ -111,7 +119,8 @@ class Committer:
                 return False
             self._workers.pause(delay_seconds(failures, 0.0), self._stop)
         self._troubles.succeeded("commit")
-        self._count(batch)
+        self.quarantined += len(batch.poison)
+        self.misfits.update(batch.misfits)
         self._columns = batch.columns
         self.checkpoint = checkpoint
         if self._on_commit is not None:
@@ -129,10 +138,3 @@ class Committer:
             f"{self._accelerator.path} holds a checkpoint that this process did not write",
             hint="stop whatever else writes to the file",
         )
-
-    def _count(self, batch: Batch) -> None:
-        self.records += batch.records
-        self.batches += 1
-        self.ttl_deletes += batch.ttl_deletes
-        self.quarantined += len(batch.poison)
-        self.misfits.update(batch.misfits)

@@ -20,6 +20,7 @@ from cdc.capture_commit import Committer
 from cdc.capture_start import Opened, check_same_source
 from cdc.capture_status import CaptureSettings, CaptureStatus, Phase, ScanStatus, StatusBoard
 from cdc.errors import NoSpace
+from cdc.pace import FULL_LISTING_SECONDS
 from cdc.polling import Fetched, PageFetched, ScanFetched, ShardsFetched, Workers, scan_page
 from cdc.reader import StreamReader
 from cdc.records import ScanPage
@@ -28,7 +29,6 @@ from cdc.troubles import Troubles
 
 IDLE_COMMIT_SECONDS = 60.0
 RESULTS_PER_STEP = 20
-_LONGEST_WAIT_SECONDS = 0.2  # how late `stop` may be noticed
 _STATUS_SECONDS = 0.05
 _FALLEN_BEHIND = 5  # times the lag of readiness: not following any more
 
@@ -61,7 +61,7 @@ class Loop:
         self._board = board
         self._reader = StreamReader(source, opened.graph, workers, troubles, settings, self._jitter)
         if opened.is_bootstrap:
-            self._reader.discovery.succeeded("", now)
+            self._reader.discovery.full_at = now + FULL_LISTING_SECONDS
         self._scan = ScanRun(opened.checkpoint.scan, now, settings.scan_max_rcu)
         self._scan_pages: list[ScanPage] = []
         self._scans_in_flight = 0
@@ -84,7 +84,7 @@ class Loop:
         now = self._workers.monotonic()
         self._reader.advance(self._source.now())
         self._submit_due(now)
-        wait = min(max(self._next_at() - now, 0.0), _LONGEST_WAIT_SECONDS)
+        wait = min(max(self._next_at() - now, 0.0), IDLE_COMMIT_SECONDS)
         results = self._workers.results(wait, RESULTS_PER_STEP)
         now = self._workers.monotonic()
         for result in results:

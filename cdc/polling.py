@@ -24,6 +24,7 @@ from cdc.records import RecordPage, ScanPage, parse_records, parse_scan
 from cdc.source import ShardListing, Source, SourceDescription
 
 Lane = Literal["stream", "scan"]
+_LONGEST_WAIT_SECONDS = 0.2  # how late the loop may notice that it has to stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Workers(Protocol):
         """Start a job, now or when a thread is free."""
 
     def results(self, timeout_seconds: float, most: int) -> list[Fetched]:
-        """At most `most` results; none if there is none within the time."""
+        """At most `most` results; none if there is none within the time, or earlier."""
 
     def pause(self, seconds: float, stop: threading.Event) -> None:
         """Do nothing for a while, or until `stop` is set."""
@@ -101,7 +102,7 @@ class ThreadWorkers:
     def results(self, timeout_seconds: float, most: int) -> list[Fetched]:
         taken: list[Fetched] = []
         try:
-            taken.append(self._take(max(timeout_seconds, 0.0)))
+            taken.append(self._take(min(max(timeout_seconds, 0.0), _LONGEST_WAIT_SECONDS)))
             while len(taken) < most:
                 taken.append(self._take(0.0))
         except queue.Empty:

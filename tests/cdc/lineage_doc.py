@@ -11,8 +11,8 @@ from cdc.lineage import TRANSITIONS, State
 _HEAD = """\
 # The lineage machine
 
-Made by `tests/cdc/lineage_doc.py` from `TRANSITIONS` in `cdc/lineage.py`; do not edit. The rules and
-their reasons stand at the top of that file, listings of many shards in `cdc/graph.py`.
+Made by `tests/cdc/lineage_doc.py` from `TRANSITIONS` in `cdc/lineage.py`; do not edit. The rules
+and their reasons stand at the top of that file, listings of many shards in `cdc/graph.py`.
 """
 _BEGINS = {
     State.BLOCKED: "parent unread",

@@ -32,12 +32,22 @@ class VirtualClock:
     def after(self, seconds: float, action: Callable[[], object]) -> None:
         heapq.heappush(self._plans, (self.now + seconds, next(self._numbers), action))
 
-    def every(self, seconds: float, action: Callable[[], object]) -> None:
+    def every(
+        self, seconds: float, action: Callable[[], object], *, until: float = float("inf")
+    ) -> None:
+        """Again and again, for `until` seconds from now or until the action gives False."""
+        end = self.now + until
+
         def again() -> None:
-            action()
-            self.after(seconds, again)
+            if self.now <= end and action() is not False:
+                self.after(seconds, again)
 
         self.after(seconds, again)
+
+    def pass_time(self, most_seconds: float) -> None:
+        """Advance to what is planned next, at most so far."""
+        planned = self._plans[0][0] - self.now if self._plans else most_seconds
+        self.advance(max(0.0, min(most_seconds, planned)))
 
 
 class InlineWorkers:
@@ -58,7 +68,7 @@ class InlineWorkers:
 
     def results(self, timeout_seconds: float, most: int) -> list[Fetched]:
         if not self._jobs:
-            self._clock.advance(timeout_seconds)
+            self._clock.pass_time(timeout_seconds)
             return []
         if self._random is not None:
             self._random.shuffle(self._jobs)

@@ -79,6 +79,7 @@ class SimulatedTable:
         self.stream_arn = ""
         self.is_enabled = True
         self.shards: dict[str, SimulatedShard] = {}
+        self._of_all_streams: dict[str, SimulatedShard] = {}
         self._begin(shards)
 
     # ------------------------------------------------------------ the table's side
@@ -182,7 +183,7 @@ class SimulatedTable:
         now = self.clock.now
         if now - float(issued) > ITERATOR_SECONDS:
             raise IteratorExpired("Iterator expired")
-        shard, index = self.shards[shard_id], int(start)
+        shard, index = self._of_all_streams[shard_id], int(start)
         if self._is_gone(shard):
             raise ShardNotFound(f"Shard {shard_id} does not exist")
         if int(walk):
@@ -229,7 +230,8 @@ class SimulatedTable:
     def _add(self, parent_id: str | None, low: int, high: int, listed_from: float) -> None:
         number = next(self._numbers)
         shard_id = f"shardId-{int(self.clock.now * 1000):020d}-{number:06x}"
-        self.shards[shard_id] = SimulatedShard(shard_id, parent_id, low, high, listed_from)
+        shard = SimulatedShard(shard_id, parent_id, low, high, listed_from)
+        self.shards[shard_id] = self._of_all_streams[shard_id] = shard
 
     def _close(self, shard: SimulatedShard, ranges: tuple[tuple[int, int], ...]) -> None:
         shard.closed_at = self.clock.now

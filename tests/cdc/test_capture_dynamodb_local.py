@@ -1,0 +1,302 @@
+"""Capture of real tables in DynamoDB Local, with threads and a real clock, compared with a Scan."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from cdc.accelerator import Engine
+from cdc.aws import AwsParams
+from cdc.capture import Capture
+from cdc.capture_status import CaptureSettings, CaptureStatus
+from cdc.dynamodb import DynamoDbSource
+from cdc.engines import open_accelerator
+from cdc.errors import LineageChanged, StreamDisabled, TableNotFound
+from tests.servers.dynamodb_local import DynamoDBLocal, Table
+from tests.simulators.memory import as_text
+
+QUICK = CaptureSettings(shard_calls_per_second=50.0)
+
+
+class Follower:
+    """A node's capture of one table: a file that is opened, followed into and closed."""
+
+    def __init__(self, server: DynamoDBLocal, table: Table, path: Path, engine: Engine) -> None:
+        self.table = table
+        self.client = server.dynamodb()
+        self.params = AwsParams(
+            region=server.region,
+            endpoint_url=server.endpoint_url,
+            access_key_id=server.access_key,
+            secret_access_key=server.secret_key,
+        )
+        self.engine, self.path = engine, path
+
+    @contextmanager
+    def running(self, until: Callable[[CaptureStatus], bool] | None = None) -> Iterator[Capture]:
+        """Capture in a thread; on entry it has come so far, on exit everything was committed."""
+        source = DynamoDbSource(self.table.name, self.params)
+        keys = source.describe().keys
+        self.file = open_accelerator(self.engine, self.path, "routes", keys=keys, create=True)
+        stop, errors = threading.Event(), list[Exception]()
+        capture = Capture(source, self.file, settings=QUICK, generation=1, stop=stop)
+
+        def run() -> None:
+            try:
+                capture.run()
+            except Exception as error:  # noqa: BLE001 - raised in the test below
+                errors.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            wait(lambda: bool(errors) or (until or is_ready)(capture.status()))
+            if not errors:
+                yield capture
+        finally:
+            stop.set()
+            thread.join(20)
+            self.file.close()
+        if errors:
+            raise errors[0]
+
+    def scan(self) -> list[dict[str, Any]]:
+        pages = self.client.get_paginator("scan").paginate(
+            TableName=self.table.name, ConsistentRead=True
+        )
+        return [item for page in pages for item in page["Items"]]
+
+    def put(self, **attributes: dict[str, Any]) -> None:
+        self.client.put_item(TableName=self.table.name, Item=attributes)
+
+    def delete(self, **key: dict[str, Any]) -> None:
+        self.client.delete_item(TableName=self.table.name, Key=key)
+
+    def items(self) -> list[dict[str, Any]]:
+        return [item for page in self.file.items() for item in page]
+
+    def equals_the_table(self) -> bool:
+        return comparable(self.items()) == comparable(self.scan())
+
+
+def is_ready(status: CaptureStatus) -> bool:
+    return status.ready
+
+
+def wait(done: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, "not so in time"
+        time.sleep(0.02)
+
+
+def comparable(items: list[dict[str, Any]]) -> list[str]:
+    import base64
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, bytes):
+            return base64.b64encode(value).decode()
+        if isinstance(value, dict):
+            return {
+                name: sorted(map(plain, inner)) if name in ("SS", "NS", "BS") else plain(inner)
+                for name, inner in value.items()
+            }
+        return [plain(inner) for inner in value] if isinstance(value, list) else value
+
+    return as_text([plain(item) for item in items])
+
+
+@pytest.fixture(params=get_args(Engine))
+def engine(request: pytest.FixtureRequest) -> Engine:
+    chosen: Engine = request.param
+    return chosen
+
+
+def text(value: str) -> dict[str, str]:
+    return {"S": value}
+
+
+def number(value: object) -> dict[str, str]:
+    return {"N": str(value)}
+
+
+def test_a_table_is_bootstrapped_and_followed_item_by_item(
+    dynamodb_local: DynamoDBLocal, tmp_path: Path, engine: Engine
+) -> None:
+    follower = Follower(dynamodb_local, dynamodb_local.table(), tmp_path / "file", engine)
+    for index in range(120):
+        follower.put(
+            id=text(f"route-{index}"),
+            weight=number(index / 4),
+            tags={"SS": ["a", f"t{index}"]},
+            target={"M": {"host": text("h"), "ports": {"L": [number(80), {"NULL": True}]}}},
+            blob={"B": bytes([index])},
+            on={"BOOL": index % 2 == 0},
+        )
+
+    with follower.running():
+        assert follower.equals_the_table()
+        follower.put(id=text("new"), weight=number("1E-5"), Weight=text("another spelling"))
+        follower.put(id=text("route-7"), weight=text("a word now"))
+        follower.delete(id=text("route-8"))
+        wait(follower.equals_the_table, 5.0)
+
+
+@pytest.mark.parametrize("kind", ["S", "N", "B"])
+def test_keys_of_each_type_identify_their_items(
+    dynamodb_local: DynamoDBLocal, tmp_path: Path, engine: Engine, kind: str
+) -> None:
+    values: dict[str, list[Any]] = {
+        "S": ["a", "ä", "1"],
+        "N": ["1", "-2.5", "10"],
+        "B": [b"\x00", b"\xff\xfe", b"1"],
+    }
+    table = dynamodb_local.table(keys=[("id", kind)])
+    follower = Follower(dynamodb_local, table, tmp_path / "file", engine)
+    for value in values[kind]:
+        follower.put(id={kind: value}, v=number(1))
+
+    with follower.running():
+        follower.put(id={kind: values[kind][0]}, v=number(2))
+        follower.delete(id={kind: values[kind][1]})
+        wait(follower.equals_the_table, 5.0)
+        assert follower.file.row_count() == 2
+
+
+@pytest.mark.parametrize("kind", ["S", "N", "B"])
+def test_a_sort_key_of_each_type_tells_items_of_a_partition_apart(
+    dynamodb_local: DynamoDBLocal, tmp_path: Path, kind: str
+) -> None:
+    values: dict[str, list[Any]] = {"S": ["x", "y"], "N": ["7", "8"], "B": [b"x", b"\x00y"]}
+    table = dynamodb_local.table(keys=[("pk", "S"), ("sk", kind)])
+    follower = Follower(dynamodb_local, table, tmp_path / "file", "duckdb")
+    for value in values[kind]:
+        follower.put(pk=text("p"), sk={kind: value}, v=number(1))
+
+    with follower.running():
+        follower.put(pk=text("p"), sk={kind: values[kind][0]}, v=number(2))
+        follower.delete(pk=text("p"), sk={kind: values[kind][1]})
+        wait(follower.equals_the_table, 5.0)
+        assert follower.file.row_count() == 1
+
+
+def test_writes_while_the_scan_runs_are_not_lost(
+    dynamodb_local: DynamoDBLocal, tmp_path: Path, engine: Engine
+) -> None:
+    follower = Follower(dynamodb_local, dynamodb_local.table(), tmp_path / "file", engine)
+    for index in range(200):
+        follower.put(id=text(f"k-{index}"), v=number(index))
+    stop = threading.Event()
+
+    def write() -> None:
+        client, turn = dynamodb_local.dynamodb(), 0
+        while not stop.is_set():
+            turn += 1
+            key = {"id": text(f"k-{turn * 7 % 220}")}
+            client.put_item(TableName=follower.table.name, Item={**key, "v": number(-turn)})
+            if turn % 5 == 0:
+                client.delete_item(TableName=follower.table.name, Key=key)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        with follower.running(lambda status: status.scan.ended_at is not None):
+            time.sleep(1.0)
+            stop.set()
+            writer.join()
+            wait(follower.equals_the_table, 5.0)
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_a_restart_reads_on_without_a_scan(
+    dynamodb_local: DynamoDBLocal, tmp_path: Path, engine: Engine
+) -> None:
+    follower = Follower(dynamodb_local, dynamodb_local.table(), tmp_path / "file", engine)
+    follower.put(id=text("a"), v=number(1))
+    with follower.running() as capture:
+        first = capture.status().checkpoint
+    follower.put(id=text("b"), v=number(2))
+    follower.delete(id=text("a"))
+
+    with follower.running() as capture:
+        wait(follower.equals_the_table, 5.0)
+        second = capture.status().checkpoint
+        assert first is not None
+        assert second is not None
+        assert second.scan == first.scan
+        assert second.lineage == first.lineage
+        assert capture.status().records_total == 2
+
+
+def test_a_write_to_an_idle_table_is_seen_within_two_seconds(
+    dynamodb_local: DynamoDBLocal, tmp_path: Path
+) -> None:
+    follower = Follower(dynamodb_local, dynamodb_local.table(), tmp_path / "file", "duckdb")
+
+    with follower.running():
+        time.sleep(3.0)
+        follower.put(id=text("late"), v=number(1))
+        began = time.monotonic()
+        wait(follower.equals_the_table, 5.0)
+        assert time.monotonic() - began < 2.0
+
+
+def test_a_table_without_a_stream_is_refused(dynamodb_local: DynamoDBLocal, tmp_path: Path) -> None:
+    follower = Follower(dynamodb_local, dynamodb_local.table(view=None), tmp_path / "f", "duckdb")
+
+    with pytest.raises(StreamDisabled, match="no enabled stream"), follower.running():
+        pass
+
+
+def test_a_table_that_does_not_exist_is_refused(
+    dynamodb_local: DynamoDBLocal, tmp_path: Path
+) -> None:
+    follower = Follower(dynamodb_local, Table("nowhere", None, None), tmp_path / "f", "duckdb")
+
+    with pytest.raises(TableNotFound, match="nowhere"), follower.running():
+        pass
+
+
+def test_a_stream_that_was_disabled_and_enabled_again_is_another_lineage(
+    dynamodb_local: DynamoDBLocal, tmp_path: Path
+) -> None:
+    follower = Follower(dynamodb_local, dynamodb_local.table(), tmp_path / "file", "duckdb")
+    follower.put(id=text("a"), v=number(1))
+    with follower.running():
+        pass
+    for specification in (
+        {"StreamEnabled": False},
+        {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+    ):
+        follower.client.update_table(
+            TableName=follower.table.name, StreamSpecification=specification
+        )
+
+    with pytest.raises(LineageChanged, match="stream"), follower.running():
+        pass
+
+
+def test_a_table_made_anew_is_another_lineage(
+    dynamodb_local: DynamoDBLocal, tmp_path: Path
+) -> None:
+    follower = Follower(dynamodb_local, dynamodb_local.table(), tmp_path / "file", "duckdb")
+    with follower.running():
+        pass
+    description = follower.client.describe_table(TableName=follower.table.name)["Table"]
+    follower.client.delete_table(TableName=follower.table.name)
+    follower.client.create_table(
+        TableName=follower.table.name,
+        KeySchema=description["KeySchema"],
+        AttributeDefinitions=description["AttributeDefinitions"],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification=description["StreamSpecification"],
+    )
+
+    with pytest.raises(LineageChanged, match="table"), follower.running():
+        pass

@@ -1,0 +1,155 @@
+"""Laws of reading a stream, under any order of writes, splits, late listings, expiry and crashes.
+
+The real reader runs on the simulated stream. What it hands over between two commits is kept like a
+file would keep it: a crash forgets the pending batch and resumes from the committed positions.
+"""
+
+from collections import defaultdict
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from cdc.capture_status import CaptureSettings
+from cdc.checkpoint import ShardProgress
+from cdc.errors import IteratorExpired, SourceUnreachable, Throttled
+from cdc.graph import ShardGraph
+from cdc.lineage import Horizon, State
+from cdc.polling import PageFetched, ShardsFetched
+from cdc.position import End, progress_order, sequence_order
+from cdc.reader import StreamReader
+from cdc.troubles import Troubles
+from tests.simulators.clock import InlineWorkers, VirtualClock
+from tests.simulators.stream import SimulatedTable
+
+KEYS = [f"key-{number}" for number in range(12)]
+
+
+class ReadingAStream(RuleBasedStateMachine):
+    @initialize(
+        shards=st.integers(1, 3),
+        late=st.sampled_from([0.0, 0.5, 30.0]),
+        empty_pages=st.sampled_from([0, 3]),
+        page_records=st.sampled_from([1, 2, 1000]),
+    )
+    def begin(self, shards: int, late: float, empty_pages: int, page_records: int) -> None:
+        self.clock = VirtualClock()
+        self.table = SimulatedTable(self.clock, shards=shards)
+        self.table.child_listed_after = late
+        self.table.empty_pages = empty_pages
+        self.table.page_records = page_records
+        graph = ShardGraph.start(
+            self.table.list_shards(),
+            began_at=self.clock.now,
+            slack_seconds=300,
+            horizon=Horizon(),
+        )
+        self.committed: dict[str, ShardProgress] = graph.progress()
+        self.applied: defaultdict[str, list[int]] = defaultdict(list)
+        self._resume(0)
+
+    @rule(keys=st.lists(st.sampled_from(KEYS), max_size=8), value=st.integers())
+    def write(self, keys: list[str], value: int) -> None:
+        for number, key in enumerate(keys):
+            self.table.put(key, value=value, number=number)
+
+    @rule()
+    def roll_over(self) -> None:
+        self.table.rollover()
+
+    @rule(number=st.integers(0, 20))
+    def split(self, number: int) -> None:
+        shards = self.table.open_shards()
+        self.table.split(shards[number % len(shards)].shard_id)
+
+    @rule(seconds=st.sampled_from([0.3, 2.0, 70.0, 1000.0]))
+    def wait(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    @rule(
+        operation=st.sampled_from(["get_records", "open_iterator", "list_shards", "list_children"]),
+        error=st.sampled_from([Throttled("rate"), SourceUnreachable("time-out")]),
+        times=st.integers(1, 3),
+    )
+    def refuse(self, operation: str, error: Throttled | SourceUnreachable, times: int) -> None:
+        self.table.fail(operation, error, times=times)
+
+    @rule()
+    def list_now(self) -> None:
+        self.reader.discovery.full_at = 0.0
+
+    @rule()
+    def expire(self) -> None:
+        self.table.fail("get_records", IteratorExpired("expired"), times=1)
+
+    @rule(turns=st.integers(1, 30))
+    def read(self, turns: int) -> None:
+        for _ in range(turns):
+            self._turn()
+
+    @rule()
+    def commit(self) -> None:
+        self._commit()
+
+    @rule(seed=st.integers(0, 1000))
+    def crash(self, seed: int) -> None:
+        self._resume(seed)
+
+    @invariant()
+    def no_child_is_begun_before_its_parent_was_read(self) -> None:
+        graph = self.reader.graph
+        for shard in graph.shards():
+            parent = shard.progress.parent_id
+            if shard.state is State.READING and parent in graph.progress():
+                assert isinstance(graph[parent or ""].progress.position, End)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "table"):
+            return
+        self.table.heal()
+        for _ in range(4_000):
+            self._turn()
+            if self.clock.now > self._last_write() + 400:
+                break
+        self._commit()
+        for shard in self.table.shards.values():
+            expected = [sequence_order(record.sequence) for record in shard.records]
+            assert self.applied[shard.shard_id] == expected, "a change was lost, doubled or moved"
+
+    def _last_write(self) -> float:
+        times = [record.created for shard in self.table.shards.values() for record in shard.records]
+        closed = [shard.closed_at or 0.0 for shard in self.table.shards.values()]
+        return max([*times, *closed])
+
+    def _resume(self, seed: int) -> None:
+        self.workers = InlineWorkers(self.clock, seed)
+        graph = ShardGraph.resume(self.committed, Horizon())
+        self.reader = StreamReader(
+            self.table, graph, self.workers, Troubles(), CaptureSettings(), lambda: 0.5
+        )
+
+    def _turn(self) -> None:
+        now = self.workers.monotonic()
+        self.reader.advance(self.clock.now)
+        self.reader.submit_due(now)
+        wait = min(max(self.reader.next_at() - now, 0.0), 1.0)
+        for result in self.workers.results(wait, 20):
+            if isinstance(result, PageFetched):
+                self.reader.take_page(result, self.workers.monotonic())
+            elif isinstance(result, ShardsFetched):
+                self.reader.take_listing(result, self.workers.monotonic())
+
+    def _commit(self) -> None:
+        for page in self.reader.take_pending():
+            sequences = [sequence_order(record.sequence) for record in page.records]
+            self.applied[page.shard_id] += sequences
+        progress = self.reader.graph.progress()
+        for shard_id, before in self.committed.items():
+            if shard_id in progress:
+                position = progress[shard_id].position
+                assert progress_order(position) >= progress_order(before.position)
+        self.committed = progress
+
+
+ReadingAStream.TestCase.settings = settings(max_examples=40, stateful_step_count=25)
+TestReadingAStream = ReadingAStream.TestCase
