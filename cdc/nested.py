@@ -25,6 +25,7 @@ from cdc.keys import canonical_number
 # Doubles carry 15 decimal digits without loss, whatever the digits are.
 _SAFE_DIGITS = 15
 _SHORT_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_INTEGER = re.compile(r"-?[1-9][0-9]{18}")
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -55,6 +56,13 @@ def plain_from_typed(text: str | bytes) -> tuple[str, bool]:
 def typed_from_plain(text: str | bytes) -> dict[str, Any]:
     """The typed form of plain JSON text that was lossless. Raises ValueError if it is not JSON."""
     return _typed(_PLAIN.decode(text))
+
+
+def is_int64(text: str) -> bool:
+    """True for the canonical text of an integer of 64 bits."""
+    if _SHORT_INTEGER.fullmatch(text):
+        return True
+    return _INTEGER.fullmatch(text) is not None and int(text) in _INT64
 
 
 class _Walk:
@@ -116,7 +124,7 @@ _FORMS: dict[tuple[str, type], Callable[[_Walk, Any], Any]] = {
 
 def _json_keeps(canonical: str) -> bool:
     digits = canonical.lstrip("-").replace(".", "").strip("0")
-    return len(digits) <= _SAFE_DIGITS or ("." not in canonical and int(canonical) in _INT64)
+    return len(digits) <= _SAFE_DIGITS or is_int64(canonical)
 
 
 def _typed(plain: Any) -> dict[str, Any]:

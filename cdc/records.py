@@ -141,10 +141,10 @@ def _parse_slowly(decoder: msgspec.json.Decoder[_Answer], body: bytes) -> _Answe
         answer = json.loads(body)
         for holder, name in _undecoded(answer):
             if name in holder:
-                holder[name] = msgspec.Raw(json.dumps(holder[name]).encode())
+                holder[name] = msgspec.Raw(_compact(holder[name]).encode())
         if "Items" in answer:
             items = answer["Items"]
-            answer["Items"] = [msgspec.Raw(json.dumps(item).encode()) for item in items]
+            answer["Items"] = [msgspec.Raw(_compact(item).encode()) for item in items]
         return msgspec.convert(answer, decoder.type)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
@@ -155,3 +155,7 @@ def _undecoded(answer: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
     for record in answer.get("Records", ()):
         yield record["dynamodb"], "Keys"
         yield record["dynamodb"], "NewImage"
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
