@@ -60,4 +60,5 @@ def translating(path: Path, action: str) -> Iterator[None]:
 
 
 def _has(text: str, needles: tuple[str, ...]) -> bool:
-    return any(needle in text for needle in needles)
+    folded = text.casefold()
+    return any(needle.casefold() in folded for needle in needles)

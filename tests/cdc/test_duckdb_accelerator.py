@@ -1,0 +1,363 @@
+"""What the DuckDB file promises beyond the accelerator's contract."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from cdc import duckdb_upkeep
+from cdc.accelerator import FreezeBroken, QueryLimits
+from cdc.duckdb_accelerator import DuckdbAccelerator
+from cdc.engines import fold_log, open_accelerator
+from cdc.errors import FileBusy, FileUnusable, FormatUnknown
+from tests.contracts.accelerator import (
+    BY_ID,
+    DATASET,
+    Producer,
+    contents,
+    copy_out,
+    item,
+    opened_plainly,
+    stored_text,
+)
+
+ROOT = Path(__file__).parents[2]
+
+
+def opened(path: Path, *, create: bool = False) -> DuckdbAccelerator:
+    found = open_accelerator("duckdb", path, DATASET, keys=BY_ID, create=create)
+    assert isinstance(found, DuckdbAccelerator)
+    return found
+
+
+@pytest.fixture
+def accelerator(tmp_path: Path) -> Iterator[DuckdbAccelerator]:
+    made = opened(tmp_path / "file.db", create=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def producer(accelerator: DuckdbAccelerator) -> Producer:
+    return Producer(accelerator, scan_ended_at=1000.0)
+
+
+def inside(accelerator: DuckdbAccelerator, sql: str) -> list[tuple[Any, ...]]:
+    with accelerator._database.cursor() as cursor:
+        return cursor.execute(sql).fetchall()
+
+
+# ---------------------------------------------------------------- the file
+
+
+@pytest.mark.parametrize("name", ["snowmelt.db", "flights.db", "main.db", "db.duckdb", "a'b \".db"])
+def test_plain_duckdb_reads_the_view_whatever_the_file_is_called(tmp_path: Path, name: str) -> None:
+    made = opened(tmp_path / name, create=True)
+    Producer(made).put(item("a", n=1), item("b", n=2))
+    made.close()
+
+    with duckdb.connect(str(tmp_path / name), read_only=True) as plain:
+        assert plain.execute("SELECT id, n FROM flights ORDER BY id").fetchall() == [
+            ("a", 1),
+            ("b", 2),
+        ]
+
+
+def test_a_refused_second_opening_and_a_freeze_do_not_give_the_file_away(
+    accelerator: DuckdbAccelerator, producer: Producer
+) -> None:
+    # Closing any descriptor of the file would drop this process's locks on it.
+    producer.put(item("a"))
+    with pytest.raises(FileBusy):
+        opened(accelerator.path)
+    with accelerator.freeze():
+        pass
+    other = subprocess.run(
+        [sys.executable, "-c", f"import duckdb; duckdb.connect({str(accelerator.path)!r})"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+
+    assert "Could not set lock" in other.stderr
+
+
+def _word(data: bytearray, at: int) -> int:
+    return int.from_bytes(data[at : at + 8], "little")
+
+
+def _with_version(raw: bytes, version: int) -> bytes:
+    """The file as a later DuckDB would have marked it, checksum included."""
+    header = bytearray(raw[:4096])
+    header[12:20] = version.to_bytes(8, "little")
+    checksum = 5381
+    for at in range(8, 4096, 8):
+        checksum ^= _word(header, at) * 0xBF58476D1CE4E5B9 % 2**64
+    header[:8] = checksum.to_bytes(8, "little")
+    return bytes(header) + raw[4096:]
+
+
+def test_a_file_of_a_later_duckdb_is_refused(accelerator: DuckdbAccelerator) -> None:
+    accelerator.close()
+    raw = accelerator.path.read_bytes()
+    accelerator.path.write_bytes(_with_version(raw, 68))
+    assert accelerator.path.read_bytes() == raw  # the checksum is computed rightly
+    for version in (99, 999):
+        accelerator.path.write_bytes(_with_version(raw, version))
+        with pytest.raises(FormatUnknown):
+            opened(accelerator.path)
+
+
+def test_a_file_of_a_later_snowmelt_is_refused(accelerator: DuckdbAccelerator) -> None:
+    accelerator.close()
+    with duckdb.connect(str(accelerator.path)) as plain:
+        plain.execute("UPDATE _snowmelt.meta SET value = '2' WHERE name = 'format'")
+
+    with pytest.raises(FormatUnknown):
+        opened(accelerator.path)
+
+
+def test_another_program_s_duckdb_file_is_refused(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "theirs.db")) as plain:
+        plain.execute("CREATE TABLE t AS SELECT 1")
+
+    with pytest.raises(FileUnusable):
+        opened(tmp_path / "theirs.db", create=True)
+
+
+def test_a_file_whose_making_was_interrupted_is_made_again(tmp_path: Path) -> None:
+    duckdb.connect(str(tmp_path / "empty.db")).close()
+
+    made = opened(tmp_path / "empty.db", create=True)
+    assert made.checkpoint() is None
+    made.close()
+
+
+def test_the_storage_version_is_the_oldest_supported_one(
+    accelerator: DuckdbAccelerator, producer: Producer
+) -> None:
+    producer.put(item("a"))
+    with accelerator.freeze() as image:
+        assert image.storage_version == "v1.5.0"
+        assert image.engine_version == duckdb.__version__
+
+
+def test_folding_the_log_of_a_file_in_use_is_refused(accelerator: DuckdbAccelerator) -> None:
+    with pytest.raises(FileBusy):
+        fold_log("duckdb", accelerator.path)
+
+
+# ---------------------------------------------------------------- freezing
+
+
+def test_a_checkpoint_behind_the_back_breaks_the_freeze(
+    accelerator: DuckdbAccelerator, producer: Producer
+) -> None:
+    producer.put(item("a"))
+    with accelerator.freeze() as image:
+        assert accelerator._database.checkpoint()
+
+        with pytest.raises(FreezeBroken):
+            image.verify_unchanged()
+
+
+def test_blocks_in_use_are_those_that_the_engine_counts(
+    accelerator: DuckdbAccelerator, producer: Producer
+) -> None:
+    for turn in range(4):
+        producer.put(*(item(i, n=turn, text="x" * 300) for i in range(turn * 500, 20_000)))
+        accelerator.maintain(idle=True)
+        ((counted,),) = inside(
+            accelerator, "SELECT used_blocks FROM pragma_database_size() WHERE database_name = 'db'"
+        )
+        used = accelerator._database.used
+        assert used is not None
+        assert len(used) == counted
+
+
+def test_strings_that_fill_blocks_of_their_own_are_copied(
+    tmp_path: Path, accelerator: DuckdbAccelerator, producer: Producer
+) -> None:
+    producer.put(
+        *(item(i, text=f"{i}" * 390_000) for i in range(5)), item("x", raw=b"\x01" * 300_000)
+    )
+    accelerator.maintain(idle=True)
+    producer.put(item("late", text="y" * 390_000))
+    with accelerator.freeze() as image:
+        copy = copy_out(image, tmp_path / "copy.db")
+
+    again = opened(copy)
+    assert contents(again) == producer.expected
+    again.close()
+
+
+def test_dead_blocks_are_left_out_of_a_copy(
+    tmp_path: Path, accelerator: DuckdbAccelerator, producer: Producer
+) -> None:
+    producer.scan(*(item(i, text=f"{i * 7919}" * 40) for i in range(20_000)))
+    accelerator.maintain(idle=True)  # base is written anew, sorted: the first one is dead
+    with accelerator.freeze() as image:
+        (main, *_) = image.parts
+        assert main.used is not None
+        assert len(main.used) < (main.length - main.preamble) // main.block_size
+        copy = copy_out(image, tmp_path / "copy.db")
+
+    assert opened_plainly("duckdb", copy) == (stored_text(image.checkpoint), 20_000)
+
+
+def test_an_image_stays_readable_when_the_file_is_closed(
+    tmp_path: Path, accelerator: DuckdbAccelerator, producer: Producer
+) -> None:
+    producer.put(*(item(i) for i in range(100)))
+    with accelerator.freeze() as image:
+        accelerator.close()
+        copy = copy_out(image, tmp_path / "copy.db")
+
+    assert opened_plainly("duckdb", copy) == (stored_text(image.checkpoint), 100)
+
+
+def test_a_freeze_gets_its_turn_beside_a_busy_writer(
+    accelerator: DuckdbAccelerator, producer: Producer
+) -> None:
+    producer.put(item("a"))
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            producer.put()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    waits = []
+    for _ in range(20):
+        began = time.monotonic()
+        with accelerator.freeze():
+            waits.append(time.monotonic() - began)
+    stop.set()
+    thread.join()
+
+    assert max(waits) < 2
+
+
+# ---------------------------------------------------------------- upkeep
+
+
+def test_base_is_sorted_by_key_once_the_scan_has_ended(
+    accelerator: DuckdbAccelerator,
+) -> None:
+    producer = Producer(accelerator)
+    producer.scan(*(item(i * 7919 % 5003) for i in range(5003)))
+    accelerator.maintain(idle=True)
+    unsorted = inside(accelerator, "SELECT id FROM _snowmelt.base")
+
+    producer.end_scan()
+    producer.put(item("17", changed=True), item("00000"))
+    accelerator.maintain(idle=False)
+
+    ids = inside(accelerator, "SELECT id FROM _snowmelt.base")
+    assert ids == sorted(ids) != unsorted
+    assert inside(accelerator, "SELECT count(*) FROM _snowmelt.delta") == [(0,)]
+    assert contents(accelerator) == producer.expected
+
+
+def test_a_busy_delta_is_folded_only_when_it_is_large(
+    accelerator: DuckdbAccelerator, producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duckdb_upkeep, "FOLD_ROWS", 100)
+    producer.put(*(item(i) for i in range(1000)))
+    accelerator.maintain(idle=False)  # sorts
+    producer.put(*(item(i, n=1) for i in range(99)))
+    assert accelerator.maintain(idle=False).folded_rows == 0
+
+    producer.put(item("one more"))
+    assert accelerator.maintain(idle=False).folded_rows == 100
+    assert contents(accelerator) == producer.expected
+
+
+def test_base_is_sorted_again_when_a_quarter_of_it_was_folded_in(
+    accelerator: DuckdbAccelerator, producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duckdb_upkeep, "FOLD_ROWS", 10)
+    producer.put(*(item(i) for i in range(1000)))
+    accelerator.maintain(idle=True)
+    for turn in range(4):
+        producer.put(*(item(f"0{turn}{i:02}") for i in range(100)))
+        accelerator.maintain(idle=True)
+        ids = inside(accelerator, "SELECT id FROM _snowmelt.base")
+        assert (ids == sorted(ids)) is (turn == 3)
+
+    assert contents(accelerator) == producer.expected
+
+
+def test_nothing_is_folded_before_the_scan_has_ended(accelerator: DuckdbAccelerator) -> None:
+    producer = Producer(accelerator)
+    producer.scan(item("a"))
+    producer.delete(item("b"))
+
+    assert accelerator.maintain(idle=True).folded_rows == 0
+    producer.scan(item("b"))
+    assert accelerator.read(item("b")) is None
+
+
+def test_a_reader_delays_the_checkpoint_and_does_not_prevent_it(
+    accelerator: DuckdbAccelerator, producer: Producer
+) -> None:
+    producer.put(*(item(i) for i in range(500)))
+    pages = accelerator.items(page_rows=10)
+    next(pages)
+    for _ in range(3):
+        producer.put(item("again"))
+        delayed = accelerator.maintain(idle=False)
+        assert not delayed.checkpointed
+        assert delayed.wal_bytes > 0
+    for _ in pages:
+        pass
+
+    assert accelerator.maintain(idle=True).wal_bytes == 0
+
+
+def test_a_column_that_comes_during_a_lookup_is_never_missed(
+    accelerator: DuckdbAccelerator, producer: Producer
+) -> None:
+    producer.put(item("a", n=0))
+    wrong: list[Any] = []
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            found = accelerator.read(item("a"))
+            # Commit k leaves the attributes n = k and a1 ... ak.
+            if found is None or len(found) != 2 + int(found["n"]["N"]):
+                wrong.append(found)
+
+    threads = [threading.Thread(target=look) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for k in range(1, 40):
+        producer.put(item("a", n=k, **{f"a{i}": "x" for i in range(1, k + 1)}))
+    done.set()
+    for thread in threads:
+        thread.join()
+
+    assert wrong == []
+
+
+def test_the_settings_of_the_instance_are_locked(accelerator: DuckdbAccelerator) -> None:
+    for statement in (
+        "SET enable_external_access = true",
+        "SET lock_configuration = false",
+        "SET checkpoint_threshold = '1MB'",
+        f"ATTACH '{accelerator.path}.other' AS other",
+        "SELECT * FROM read_text('/etc/hostname')",
+    ):
+        with pytest.raises(duckdb.Error):
+            inside(accelerator, statement)
+
+    assert accelerator.query("SELECT 1", QueryLimits()).rows == [(1,)]
