@@ -11,20 +11,27 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from snowmelt.durations import Duration
-from snowmelt.parameters import DynamoDbParameters
+from snapshotter.errors import StoreRefused
+from snapshotter.location import parse_location
+from snowmelt.durations import Duration, parse_duration
+from snowmelt.parameters import DynamoDbParameters, checked_url
 
 _DATASET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 _LOCATION_SCHEMES = ("s3://", "file://", "memory://", "gs://", "abfs://")
+_SIZE = re.compile(r"[0-9]+(\.[0-9]+)? ?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)")
+
+MetricName = Literal["shards_active", "records_consumed_total", "lag_ms", "errors_transient_total"]
 
 
 class _Section(BaseModel):
@@ -42,6 +49,24 @@ class SnapshotParameters(_Section):
     s3_endpoint: str | None = None
     s3_expected_bucket_owner: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_mean_key(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("s3_key") and "s3_auth" not in value:
+            return value | {"s3_auth": "key"}
+        return value
+
+    @field_validator("s3_endpoint")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        return checked_url(value)
+
+    @model_validator(mode="after")
+    def _keys_for_auth_key(self) -> SnapshotParameters:
+        if self.s3_auth == "key" and not (self.s3_key and self.s3_secret):
+            raise ValueError("s3_auth is key, so s3_key and s3_secret are needed")
+        return self
+
 
 class SnapshotsSection(_Section):
     """Where snapshots lie and what happens when none can be restored."""
@@ -55,7 +80,12 @@ class SnapshotsSection(_Section):
     @classmethod
     def _known_scheme(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(_LOCATION_SCHEMES):
-            raise ValueError(f"needs a URL; start with one of {', '.join(_LOCATION_SCHEMES)}")
+            raise ValueError(f"needs a URL; begin with one of {', '.join(_LOCATION_SCHEMES)}")
+        try:
+            if value is not None:
+                parse_location(value)
+        except StoreRefused as error:
+            raise ValueError(f"{error}; {error.hint}") from error
         return value
 
     @model_validator(mode="after")
@@ -69,10 +99,16 @@ def _threshold(value: Any) -> Any:
     return str(value) if isinstance(value, int) else value
 
 
+def _enabled(value: Any) -> Any:
+    if value is False:
+        raise ValueError("must be true: Snowmelt serves a local file and nothing else")
+    return value
+
+
 class AccelerationSection(_Section):
     """The local file of a dataset and its snapshots."""
 
-    enabled: bool = True
+    enabled: Annotated[bool, AfterValidator(_enabled)] = True
     refresh_mode: Literal["changes"] = "changes"
     engine: Literal["duckdb", "sqlite"] = "duckdb"
     mode: Literal["file"] = "file"
@@ -85,11 +121,33 @@ class AccelerationSection(_Section):
     snapshots_trigger_threshold: Annotated[str, BeforeValidator(_threshold)] | None = None
     snapshots_creation_policy: Literal["on_change", "always"] = "on_change"
 
+    @field_validator("memory_limit")
+    @classmethod
+    def _is_size(cls, value: str | None) -> str | None:
+        if value is not None and not _SIZE.fullmatch(value):
+            raise ValueError("is not a size; write e.g. 512MB or 2GB")
+        return value
+
+    @field_validator("snapshots_trigger_threshold")
+    @classmethod
+    def _fits_trigger(cls, value: str | None, info: ValidationInfo) -> str | None:
+        kind = info.data.get("snapshots_trigger")
+        if value is None or kind is None or kind == "refresh_complete":
+            return value
+        wanted = "2m" if kind == "time_interval" else "300"
+        try:
+            amount = parse_duration(value) if kind == "time_interval" else int(value)
+        except ValueError as error:
+            raise ValueError(f"does not fit {kind}; write e.g. {wanted}") from error
+        if amount <= 0:
+            raise ValueError(f"must be above 0; write e.g. {wanted}")
+        return value
+
 
 class MetricSwitch(_Section):
     """One metric that this dataset exports; without a list all are exported."""
 
-    name: str
+    name: MetricName
     enabled: bool = True
 
 
@@ -109,7 +167,7 @@ class DatasetSection(_Section):
     def _dynamodb_only(cls, value: str) -> str:
         kind, _, table = value.partition(":")
         if kind != "dynamodb" or not re.fullmatch(r"[A-Za-z0-9_.-]{3,255}", table):
-            raise ValueError(f"{value!r} is not supported; write dynamodb:TABLE")
+            raise ValueError("is not a DynamoDB table; write dynamodb:TABLE")
         return value
 
     @field_validator("name")
@@ -141,7 +199,7 @@ class RuntimeSection(_Section):
             return value
         host = _host(value)
         if host not in {"127.0.0.1", "localhost", "[::1]"}:
-            raise ValueError(f"{value!r} is not loopback; use 127.0.0.1:PORT or unix:///PATH")
+            raise ValueError("is not loopback; use 127.0.0.1:PORT or unix:///PATH")
         return value
 
     @field_validator("admin")
@@ -154,7 +212,7 @@ class RuntimeSection(_Section):
 def _host(value: str) -> str:
     host, _, port = value.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"{value!r} is not HOST:PORT")
+        raise ValueError("is not HOST:PORT")
     return host
 
 
@@ -165,16 +223,54 @@ class Config(_Section):
     kind: Literal["Snowmelt", "Spicepod"] = "Snowmelt"
     name: str = "snowmelt"
     snapshots: SnapshotsSection | None = None
-    datasets: tuple[DatasetSection, ...] = Field(min_length=1)
+    datasets: tuple[DatasetSection, ...]
     runtime: RuntimeSection = RuntimeSection()
 
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> Config:
-        names = [dataset.name for dataset in self.datasets]
+    @field_validator("datasets")
+    @classmethod
+    def _names_are_unique(cls, value: tuple[DatasetSection, ...]) -> tuple[DatasetSection, ...]:
+        if not value:
+            raise ValueError("holds no dataset for this node; name at least one DynamoDB table")
+        names = [dataset.name for dataset in value]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"dataset {name!r} is named twice")
+                raise ValueError(f"{name!r} is the name of two; give each its own")
+        return value
+
+    @model_validator(mode="after")
+    def _edge_has_snapshots(self) -> Config:
+        if self.runtime.role == "edge" and not self.has_snapshots:
+            raise ValueError("runtime.role: an edge follows snapshots; set snapshots.location")
         return self
+
+    @property
+    def has_snapshots(self) -> bool:
+        """True if there is a store for snapshots."""
+        return self.snapshots is not None and self.snapshots.enabled
+
+    def without_effect(self) -> list[tuple[tuple[str | int, ...], str]]:
+        """Where something is asked for that nothing comes of, and why."""
+        found: list[tuple[tuple[str | int, ...], str]] = []
+        for number, dataset in enumerate(self.datasets):
+            place, acceleration = ("datasets", number), dataset.acceleration
+            if acceleration.snapshots != "disabled" and not self.has_snapshots:
+                why = "there is no section snapshots that is enabled"
+                found.append(((*place, "acceleration", "snapshots"), f"has no effect: {why}"))
+            if acceleration.snapshots_trigger == "refresh_complete":
+                why = "changes are followed, so only the first and the hourly snapshot are made"
+                where = (*place, "acceleration", "snapshots_trigger")
+                found.append((where, f"has no effect: {why}"))
+            if acceleration.memory_limit is not None and acceleration.engine == "sqlite":
+                where = (*place, "acceleration", "memory_limit")
+                found.append((where, "has no effect on sqlite"))
+            if dataset.params.auth == "iam_role" and dataset.params.access_key_id is not None:
+                where = (*place, "params", "access_key_id")
+                found.append((where, "has no effect, because the authentication is iam_role"))
+        params = self.snapshots.params if self.snapshots is not None else None
+        if params is not None and params.s3_auth == "iam_role" and params.s3_key is not None:
+            why = "has no effect, because s3_auth is iam_role"
+            found.append((("snapshots", "params", "s3_key"), why))
+        return found
 
     def path_of(self, dataset: DatasetSection) -> Path:
         """The dataset's file."""

@@ -10,19 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
-
-from snowmelt import parameters
-from snowmelt.config import Config, without_effect
-from snowmelt.config_problems import lines, path_of, suggestion
+from snowmelt.config import Config
+from snowmelt.config_draft import Draft
 from snowmelt.config_text import mapping_of
 from snowmelt.errors import ConfigError
-from snowmelt.references import hidden, resolve
 
 _SIZE_LIMIT = 1024 * 1024
-_SHORTEST_HIDDEN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,43 +47,12 @@ def load(path: Path, environment: Mapping[str, str]) -> LoadedConfig:
 def parse(text: str, environment: Mapping[str, str], source: str) -> LoadedConfig:
     """Validate YAML text. Raises ConfigError with every problem found."""
     try:
-        document = mapping_of(text)
-        draft = _Draft(document, environment)
-    except (ValueError, RecursionError) as error:
-        problem = str(error) if isinstance(error, ValueError) else "contains itself"
-        raise ConfigError(source, [problem]) from error
+        draft = Draft(mapping_of(text), environment)
+    except ValueError as error:
+        raise ConfigError(source, [str(error)]) from error
+    except RecursionError as error:
+        raise ConfigError(source, ["contains itself"]) from error
     config = draft.validated()
     if config is None or draft.problems:
-        raise ConfigError(source, [hidden(line, draft.values) for line in draft.problems])
-    warnings = [*draft.warnings, *without_effect(config)]
-    return LoadedConfig(config, tuple(hidden(line, draft.values) for line in warnings), source)
-
-
-class _Draft:
-    """A document on its way to a configuration. `values`: what references were replaced with."""
-
-    def __init__(self, document: dict[str, Any], environment: Mapping[str, str]) -> None:
-        self.problems: list[str] = []
-        self.warnings: list[str] = []
-        self.values: dict[str, str] = {}
-        self._document = resolve(document, environment, "", self.problems, self.values)
-        self._is_lenient = self._document.get("kind") == "Spicepod"
-        self._spelled: dict[str, str] = {}
-
-    def validated(self) -> Config | None:
-        """The configuration, or None with `problems`."""
-        if self._is_lenient:
-            self._drop_what_only_the_peer_has()
-        self._rewrite_parameters()
-        try:
-            return Config.model_validate(self._document)
-        except ValidationError as error:
-            rest = self._without_extras(error) if self._is_lenient else error
-        if rest is None:
-            return self.validated_once()
-        # What a reference could not give is told once, not again as a wrong value.
-        told = {problem.partition(": ")[0] for problem in self.problems}
-        for line in lines(rest, Config, self._spelled):
-            if line.partition(": ")[0] not in told:
-                self.problems.append(line)
-        return None
+        raise ConfigError(source, draft.problems)
+    return LoadedConfig(config, tuple(draft.warnings), source)

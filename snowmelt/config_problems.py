@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a configuration, as lines for people: path, fault, what is allowed.
+"""What pydantic found wrong with a configuration, as lines for people: path, fault, what is right.
 
 Paths are those of the file: a parameter is named by the spelling that the file uses.
 """
@@ -6,10 +6,12 @@ Paths are those of the file: a parameter is named by the spelling that the file 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+
+Step = int | str
 
 _SECRET_WORDS = ("secret", "key", "token")
 _MUST_BE = {
@@ -33,37 +35,36 @@ _BOUNDS = {
 }
 
 
-def lines(error: ValidationError, root: type[BaseModel], spelled: Mapping[str, str]) -> list[str]:
-    """One line for each problem. `spelled`: path of a field -> its path in the file."""
-    found = []
-    for detail in error.errors():
-        path = path_of(detail["loc"])
-        found.append(_line(spelled.get(path, path), dict(detail), root))
-    return found
+def lines(
+    error: ValidationError, root: type[BaseModel], where: Callable[[Sequence[Step]], str]
+) -> list[str]:
+    """One line for each problem. `where`: a location in the document -> its path in the file."""
+    return [_line(where(detail["loc"]), dict(detail), root) for detail in error.errors()]
 
 
 def _line(path: str, detail: dict[str, Any], root: type[BaseModel]) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     shown = _shown(path, detail["input"])
     if kind == "extra_forbidden":
-        return f"{path}: unknown key{_advice(detail['loc'], root)}"
-    if kind == "missing":
-        return f"{path}: is missing"
-    if kind == "invalid_key":
-        return f"{path}: a key must be text; put it in quotes"
-    if kind == "literal_error":
+        text = f"unknown key{_advice(detail['loc'], root)}"
+    elif kind == "missing":
+        text = "is missing"
+    elif kind == "invalid_key":
+        text = "a key must be text; put it in quotes"
+    elif kind == "literal_error":
         expected = str(context["expected"]).replace("'", "")
-        return f"{path}: {shown} is not allowed; use {expected}"
-    if kind == "value_error":
+        text = f"{shown} is not allowed; use {expected}"
+    elif kind == "value_error":
         message = str(context["error"])
-        subject = f"{shown} " if message.startswith(("is not", "does not")) else ""
-        return f"{path}: {subject}{message}" if path else message
-    if kind in _MUST_BE:
-        return f"{path}: must be {_MUST_BE[kind]}, not {shown}"
-    if kind in _BOUNDS:
-        name, text = _BOUNDS[kind]
-        return f"{path}: must be {text.format(context[name])}, not {shown}"
-    return f"{path}: {shown}: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
+        text = f"{shown} {message}" if message.startswith(("is not", "does not")) else message
+    elif kind in _MUST_BE:
+        text = f"must be {_MUST_BE[kind]}, not {shown}"
+    elif kind in _BOUNDS:
+        name, bound = _BOUNDS[kind]
+        text = f"must be {bound.format(context[name])}, not {shown}"
+    else:
+        text = f"{shown}: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
+    return f"{path}: {text}" if path else text
 
 
 def _shown(path: str, value: Any) -> str:
@@ -78,7 +79,7 @@ def _shown(path: str, value: Any) -> str:
     return repr(value)
 
 
-def path_of(location: Sequence[int | str]) -> str:
+def path_of(location: Sequence[Step]) -> str:
     """A path as people write it: `datasets[0].acceleration.engine`."""
     text = ""
     for step in location:
@@ -92,7 +93,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _advice(location: Sequence[int | str], root: type[BaseModel]) -> str:
+def _advice(location: Sequence[Step], root: type[BaseModel]) -> str:
     """What was probably meant: a name like it beside it, or the section that has this name."""
     name, model = str(location[-1]), root
     for step in location[:-1]:

@@ -42,5 +42,5 @@ def mapping_of(text: str) -> dict[str, Any]:
     except RecursionError as error:
         raise ValueError("is nested too deeply") from error
     if not isinstance(document, dict):
-        raise ValueError("is empty or not a mapping; begin with `version: v1`")
+        raise ValueError("is empty or not a mapping; begin with `version: v1`")  # noqa: TRY004 - one error for all
     return document

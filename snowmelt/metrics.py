@@ -8,15 +8,17 @@ four. An unknown value is left out, never shown as 0. docs/metrics.md is the gol
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from snowmelt import __version__
+from snowmelt.config import MetricName
 from snowmelt.status import DatasetStatus
 
 PREFIX = "dataset_dynamodb_"
-SWITCHABLE = ("shards_active", "records_consumed_total", "lag_ms", "errors_transient_total")
+SWITCHABLE: tuple[str, ...] = get_args(MetricName)
 
 Value = Callable[[DatasetStatus], float | None]
 

@@ -6,12 +6,22 @@ What a known parameter asks for and Snowmelt does not do is named in a warning.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from snowmelt.durations import Duration, parse_duration
 
+FASTEST_POLL_SECONDS = 0.2  # the service allows 5 reads per second and shard
 Behaviour = Literal["error", "ready_before_load", "ready_after_load"]
 
 # Spelling in the file -> field of DynamoDbParameters.
@@ -91,36 +101,76 @@ class DynamoDbParameters(BaseModel):
     scan_max_rcu: Annotated[float, Field(gt=0)] | None = None
     allow_empty: bool = False
 
+    @field_validator("endpoint_url", "streams_endpoint_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        return checked_url(value)
 
-def canonical(params: dict[str, Any], path: str) -> tuple[dict[str, Any], list[str], list[str]]:
-    """Fields for DynamoDbParameters, warnings, and unknown spellings as `path.name`."""
-    fields: dict[str, Any] = {}
-    warnings: list[str] = []
-    unknown: list[str] = []
+    @model_validator(mode="after")
+    def _keys_for_auth_key(self) -> DynamoDbParameters:
+        if self.auth == "key" and not (self.access_key_id and self.secret_access_key):
+            needed = "dynamodb_access_key_id and dynamodb_secret_access_key"
+            raise ValueError(f"dynamodb_auth is key, so {needed} are needed")
+        if self.near_expired_after > self.expired_after:
+            raise ValueError("near_expired_after is beyond expired_after; make it shorter")
+        return self
+
+
+def checked_url(value: str | None) -> str | None:
+    """The URL of an endpoint. Raises ValueError."""
+    if value is not None and not value.startswith(("http://", "https://")):
+        raise ValueError("is not a URL; begin with https:// or http://")
+    return value
+
+
+@dataclass(slots=True)
+class Read:
+    """Parameters as fields of DynamoDbParameters, and what is to be said about them.
+
+    `spelled`: field -> path in the file. `unknown`: spellings that nobody knows.
+    """
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    spelled: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+
+def read(params: dict[str, Any], path: str) -> Read:
+    """Translate the spellings of a file. `path`: of the parameters, for lines."""
+    found = Read()
     for name, value in params.items():
+        where = f"{path}.{name}"
         if name in WITHOUT_EFFECT:
-            warnings.append(f"{path}.{name}: has no effect ({WITHOUT_EFFECT[name]})")
+            found.warnings.append(f"{where}: has no effect ({WITHOUT_EFFECT[name]})")
         elif name not in SPELLINGS:
-            unknown.append(f"{path}.{name}")
+            found.unknown.append(str(name))
         elif value is None:
             continue
-        elif name in MILLISECONDS:
-            fields[SPELLINGS[name]] = f"{value}ms"
+        elif SPELLINGS[name] in found.fields:
+            other = found.spelled[SPELLINGS[name]].rpartition(".")[2]
+            found.problems.append(f"{where}: means the same as {other}; keep one of the two")
+        elif name in MILLISECONDS and not str(value).isdecimal():
+            found.problems.append(f"{where}: must be a whole number of milliseconds")
         else:
-            fields[SPELLINGS[name]] = value
-    if str(fields.get("poll_interval", "")) in {"0s", "0ms"}:
-        # The peer's default 0 s still sleeps 500 ms after an empty poll; ours is adaptive.
-        del fields["poll_interval"]
-    elif "poll_interval" in fields:
-        warnings += _too_eager(fields["poll_interval"], path)
-    return fields, warnings, unknown
+            is_milliseconds = name in MILLISECONDS
+            found.fields[SPELLINGS[name]] = f"{value}ms" if is_milliseconds else value
+            found.spelled[SPELLINGS[name]] = where
+    if "auth" not in found.fields and "access_key_id" in found.fields:
+        found.fields["auth"] = "key"
+    _judge_poll_interval(found)
+    return found
 
 
-def _too_eager(value: Any, path: str) -> list[str]:
+def _judge_poll_interval(found: Read) -> None:
     try:
-        seconds = parse_duration(value)
+        seconds = parse_duration(found.fields.get("poll_interval"))
     except ValueError:
-        return []
-    if seconds >= 0.2:
-        return []
-    return [f"{path}: a poll interval under 200ms is limited to 5 reads per second and shard"]
+        return
+    if seconds == 0:
+        # The peer's default 0 s still sleeps 500 ms after an empty poll; ours is adaptive.
+        del found.fields["poll_interval"]
+    elif seconds < FASTEST_POLL_SECONDS:
+        where = found.spelled["poll_interval"]
+        found.warnings.append(f"{where}: under 200ms is limited to 5 reads per second and shard")

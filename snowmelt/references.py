@@ -20,22 +20,38 @@ class Unresolved(ValueError):
     """A reference that leads nowhere."""
 
 
-def resolve(value: Any, environment: Mapping[str, str], path: str, problems: list[str]) -> Any:
-    """`value` with every reference replaced; what is missing goes to `problems` as `path: …`."""
+def resolve(
+    value: Any,
+    environment: Mapping[str, str],
+    path: str,
+    problems: list[str],
+    values: dict[str, str],
+) -> Any:
+    """`value` with every reference replaced; what is missing goes to `problems` as `path: …`.
+
+    `values` collects what was put in, and the reference that stood there, so that it can be hidden.
+    """
     if isinstance(value, dict):
         return {
-            key: resolve(item, environment, f"{path}.{key}" if path else str(key), problems)
+            key: resolve(item, environment, f"{path}.{key}" if path else str(key), problems, values)
             for key, item in value.items()
         }
     if isinstance(value, list):
         return [
-            resolve(item, environment, f"{path}[{index}]", problems)
+            resolve(item, environment, f"{path}[{index}]", problems, values)
             for index, item in enumerate(value)
         ]
     if not isinstance(value, str):
         return value
+
+    def replacement(match: re.Match[str]) -> str:
+        found = _lookup(match, environment)
+        if found:
+            values[found] = match[0]
+        return found
+
     try:
-        return _REFERENCE.sub(lambda match: _lookup(match, environment), value)
+        return _REFERENCE.sub(replacement, value)
     except Unresolved as error:
         problems.append(f"{path}: {error}")
         return ""
