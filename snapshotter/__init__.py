@@ -1,1 +1,1 @@
-"""Snapshots: a database file, while it is being written, becomes blocks and a manifest in a store."""
+"""Snapshots: a database file that is being written becomes blocks and a manifest in a store."""

@@ -1,6 +1,6 @@
 """The published snapshot as a base: who may go on from it, and whether its packs can be built on.
 
-Sharing packs ties snapshots together: a publisher that did not write the base itself first proves
+Sharing packs ties snapshots together: a publisher proves at its start, and again from time to time,
 that each pack the base names is in the store and long enough. A base that cannot be read, that was
 quarantined, or that lost a pack is no base: the next snapshot then shares nothing and heals the
 dataset.
@@ -31,9 +31,17 @@ class Base:
 
 
 def find_base(
-    store: ObjectStore, pointer: Pointer, checkpoint: Checkpoint, cached: KnownMap | None
+    store: ObjectStore,
+    pointer: Pointer,
+    checkpoint: Checkpoint,
+    cached: KnownMap | None,
+    *,
+    prove: bool,
 ) -> Base:
-    """What a snapshot of this checkpoint goes on from. Raises Fenced if it would go back."""
+    """What a snapshot of this checkpoint goes on from. Raises Fenced if it would go back.
+
+    `prove`: look for the packs of a cached map too; those of a map that is loaded always are.
+    """
     entry = None if pointer.current is None else pointer.entry(pointer.current)
     if entry is None:
         return Base()
@@ -44,9 +52,12 @@ def find_base(
         return Base()
     if header is None or entry.quarantined is not None:
         return Base(header)
-    if cached is None:
-        cached = _load(store, header)
-    return Base(header, None if cached is None else _without_condemned(cached, pointer))
+    known = cached or _load(store, header)
+    if known is None or _needs_condemned(known, pointer):
+        return Base(header)
+    if (prove or cached is None) and missing_packs(store, header.packs, _ends(known)):
+        return Base(header)
+    return Base(header, known)
 
 
 def _header(store: ObjectStore, entry: CatalogEntry) -> Header | None:
@@ -58,10 +69,9 @@ def _header(store: ObjectStore, entry: CatalogEntry) -> Header | None:
 
 def _load(store: ObjectStore, header: Header) -> KnownMap | None:
     try:
-        known = read_known(store, header)
+        return read_known(store, header)
     except (Corrupt, ObjectMissing):
         return None
-    return known if not missing_packs(store, header.packs, _ends(known)) else None
 
 
 def read_known(store: ObjectStore, header: Header) -> KnownMap:
@@ -105,7 +115,7 @@ def missing_packs(
     return [(packs[place], found) for place, found in zip(places, faults, strict=True) if found]
 
 
-def _without_condemned(known: KnownMap, pointer: Pointer) -> KnownMap | None:
-    """The map unless it needs a pack that is about to be deleted."""
+def _needs_condemned(known: KnownMap, pointer: Pointer) -> bool:
+    """True if the map needs a pack that is about to be deleted."""
     used = {known.header.packs[place] for place in known.packs}
-    return None if used & set(pointer.condemned) else known
+    return bool(used & set(pointer.condemned))

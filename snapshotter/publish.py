@@ -23,9 +23,12 @@ from snapshotter.codec import EncodedManifest
 from snapshotter.errors import GateRefused, StoreRefused
 from snapshotter.format import DigestAlgorithm, Pointer
 from snapshotter.packs import PACK_BYTES, PackWriter
-from snapshotter.reader import read_stored_pointer
+from snapshotter.reader import StoredPointer, read_stored_pointer
 from snapshotter.store import ObjectStore
 from snapshotter.transfer import Target, compared, store_part
+
+# Every so many snapshots a publisher looks for the packs that it builds on.
+_PROVE_EVERY = 50
 
 # Called with bytes of the file that were read, and how many there are.
 Progress = Callable[[int, int], None]
@@ -35,8 +38,8 @@ Progress = Callable[[int, int], None]
 class PublishReport:
     """What a publish did.
 
-    `new_bytes`: packs and manifest that were added. `stored_bytes`: all frames the snapshot refers to.
-    `renewal`: no record had been applied since the snapshot before.
+    `new_bytes`: packs and manifest that were added. `stored_bytes`: all frames that the snapshot
+    refers to. `renewal`: no record had been applied since the snapshot before.
     """
 
     snapshot_id: str
@@ -79,6 +82,7 @@ class Publisher:
         self._pack_bytes = pack_bytes
         self._known: KnownMap | None = None
         self._last_ms = 0
+        self._published = 0
 
     def take_over(self) -> int:
         """Raise the generation in the pointer, which fences every earlier publisher; return it."""
@@ -115,18 +119,21 @@ class Publisher:
         Raises also FreezeBroken (freeze again), NothingToSnapshot and GateRefused.
         """
         started = time.monotonic()
-        pointer = read_stored_pointer(self._store, self.dataset).pointer
+        seen = read_stored_pointer(self._store, self.dataset)
+        pointer = seen.pointer
         gate.check_owner(pointer, self._owned())
         gate.check_finished(image.checkpoint)
-        base = find_base(self._store, pointer, image.checkpoint, self._known)
+        prove = self._published % _PROVE_EVERY == 0
+        base = find_base(self._store, pointer, image.checkpoint, self._known, prove=prove)
         self._check_gate(image, pointer, allow_empty=allow_empty)
         draft = self._draft(image, None if full else base.known)
         parts, packs = self._store_parts(image, draft, progress)
         image.verify_unchanged()
         encoded, known = assemble.assemble(image, draft, parts, packs.names, packs.stored_bytes)
         self._store_manifest(draft, encoded)
-        self._make_current(draft, encoded, pointer.current)  # last: now it exists
+        self._make_current(draft, encoded, seen)  # last: now it exists
         self._known = known
+        self._published += 1
         header = encoded.header
         return PublishReport(
             snapshot_id=header.snapshot_id,
@@ -209,12 +216,12 @@ class Publisher:
                 hint="another process publishes with this generation: was head.json restored?",
             )
 
-    def _make_current(self, draft: Draft, encoded: EncodedManifest, current: str | None) -> None:
+    def _make_current(self, draft: Draft, encoded: EncodedManifest, seen: StoredPointer) -> None:
         header = encoded.header
 
         def change(pointer: Pointer) -> Pointer:
             gate.check_owner(pointer, self._owned())
-            assemble.check_base_stands(pointer, current, header)
+            assemble.check_base_stands(pointer, seen.pointer.current, header)
             pushed = catalog.push(pointer.catalog, assemble.entry_of(encoded))
             older = pointer.older
             if pushed.overflow:
@@ -232,9 +239,19 @@ class Publisher:
                 bootstrap_progress=None,
             )
 
-        self._swap(change, draft.attempt_id)
+        self._swap(change, draft.attempt_id, seen)
 
-    def _swap(self, change: Callable[[Pointer], Pointer], attempt_id: str) -> None:
+    def _swap(
+        self,
+        change: Callable[[Pointer], Pointer],
+        attempt_id: str,
+        seen: StoredPointer | None = None,
+    ) -> None:
         swap.swap_pointer(
-            self._store, self.dataset, change, attempt_id=attempt_id, algorithm=self._algorithm
+            self._store,
+            self.dataset,
+            change,
+            attempt_id=attempt_id,
+            algorithm=self._algorithm,
+            seen=seen,
         )

@@ -1,10 +1,10 @@
 """The contract of an object store, small enough that S3, a directory and memory all keep it.
 
 Keys are relative to the store's location, use `/`, and come from `snapshotter.layout`, never from
-user input. Durability: a write is durable when the call returns. Reads see the newest finished write.
-Conditional writes are atomic among all writers; an implementation that cannot promise that raises
-StoreRefused from them. They are sent once: no retry beneath, because a repeated conditional write sees
-its own success as a defeat.
+user input. Durability: a write is durable when the call returns. Reads see the newest finished
+write. Conditional writes are atomic among all writers; an implementation that cannot promise that
+raises StoreRefused from them. They are sent once: no retry beneath, because a repeated conditional
+write sees its own success as a defeat.
 Errors: those of `snapshotter.errors`, and no others.
 """
 
@@ -44,7 +44,7 @@ class ObjectStore(Protocol):
         """The whole object. Raises ObjectMissing; Corrupt if it is larger than `max_bytes`."""
 
     def get_range(self, key: str, offset: int, size: int) -> bytes:
-        """Exactly `size` bytes from `offset`. Raises ObjectMissing; Corrupt if the object is shorter."""
+        """Exactly `size` bytes from `offset`. Raises ObjectMissing; Corrupt if it is shorter."""
 
     def head(self, key: str) -> ObjectInfo | None:
         """The object's facts, or None if it does not exist."""

@@ -29,15 +29,18 @@ def swap_pointer(
     *,
     attempt_id: str,
     algorithm: DigestAlgorithm,
+    seen: StoredPointer | None = None,
 ) -> StoredPointer:
     """Replace the pointer by `change(pointer)`, which may be called again with a newer one.
 
+    `seen`: a pointer that was read before; the first try builds on it instead of reading.
     Raises what `change` raises, PreconditionFailed if others kept winning, or the store's errors;
     after StoreUnreachable the outcome is unknown.
     """
     trouble: PreconditionFailed | StoreUnreachable | None = None
     for _ in range(_TRIES):
-        stored = read_stored_pointer(store, dataset)
+        stored = seen or read_stored_pointer(store, dataset)
+        seen = None
         if stored.pointer.attempt_id == attempt_id:
             return stored
         new = replace(change(stored.pointer), attempt_id=attempt_id)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import snapshotter.catalog
+import snapshotter.publish
 from cdc.accelerator import FreezeBroken
 from cdc.position import After, End
 from snapshotter import blockmap, layout
@@ -21,6 +23,7 @@ from snapshotter.errors import (
 )
 from snapshotter.format import CATALOG_LIMIT, Fork
 from snapshotter.reader import read_catalog, read_pointer
+from snapshotter.swap import new_attempt_id, swap_pointer
 from tests.snapshotter.bench import DATASET, Bucket
 from tests.snapshotter.faults import Crash, FaultyStore, lose_answer_of
 from tests.snapshotter.images import BLOCK, BytesPart, image, lineage
@@ -237,8 +240,6 @@ def test_two_snapshots_of_one_version_have_two_names(bucket: Bucket) -> None:
 def test_older_entries_move_into_linked_pages(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import snapshotter.catalog
-
     real = snapshotter.catalog.push
     monkeypatch.setattr(snapshotter.catalog, "push", lambda old, new: real(old, new, limit=4))
     publisher = bucket.publisher()
@@ -412,8 +413,6 @@ def test_another_lineage_shares_no_packs(bucket: Bucket) -> None:
 def test_a_pointer_that_was_rolled_back_by_hand_meanwhile_is_not_overwritten(
     bucket: Bucket,
 ) -> None:
-    from snapshotter.swap import new_attempt_id, swap_pointer
-
     publisher = bucket.publisher("a")
     first = bucket.publish(publisher, MAIN, 1)
     bucket.publish(publisher, edited(MAIN, 1), 2)
@@ -435,8 +434,6 @@ def test_a_pointer_that_was_rolled_back_by_hand_meanwhile_is_not_overwritten(
 
 
 def test_another_change_of_the_pointer_meanwhile_is_kept(bucket: Bucket) -> None:
-    from snapshotter.swap import new_attempt_id, swap_pointer
-
     def hold(_: int, name: str, key: str) -> None:
         if key.endswith("/manifest") and name == "put_if_absent":
             swap_pointer(
@@ -572,6 +569,35 @@ def test_a_lost_pack_is_noticed_and_the_next_snapshot_shares_nothing(
     assert bucket.restore(tmp_path / "out") == edited(MAIN, 1)
 
 
+def test_a_running_publisher_looks_for_its_packs_from_time_to_time(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshotter.publish, "_PROVE_EVERY", 2)
+    publisher = bucket.publisher()
+    bucket.publish(publisher, MAIN)
+    bucket.file(bucket.header().packs[0]).unlink()
+
+    assert bucket.publish(publisher, edited(MAIN, 1), 2).blocks_new == 1
+    report = bucket.publish(publisher, edited(MAIN, 2), 3)
+    assert report.blocks_new == report.blocks_total
+
+
+def test_an_incremental_publish_needs_few_requests(bucket: Bucket) -> None:
+    publisher = bucket.publisher()
+    bucket.publish(publisher, MAIN)
+    store = FaultyStore(bucket.store)
+    publisher._store = store
+    bucket.publish(publisher, edited(MAIN, 1), 2)
+
+    assert [name for name, _ in store.calls] == [
+        "get",  # bucket.json
+        "get",  # head.json
+        "put",  # the pack
+        "put_if_absent",  # the manifest
+        "put_if_match",  # the pointer
+    ]
+
+
 def test_a_damaged_manifest_is_healed_by_the_next_snapshot(bucket: Bucket, tmp_path: Path) -> None:
     report = bucket.publish(bucket.publisher(), MAIN)
     manifest = bucket.file(layout.manifest_key(DATASET, report.snapshot_id))
@@ -583,8 +609,6 @@ def test_a_damaged_manifest_is_healed_by_the_next_snapshot(bucket: Bucket, tmp_p
 
 
 def test_a_condemned_pack_is_not_built_on(bucket: Bucket) -> None:
-    from snapshotter.swap import new_attempt_id, swap_pointer
-
     publisher = bucket.publisher()
     bucket.publish(publisher, MAIN)
     pack = bucket.header().packs[0]
