@@ -21,7 +21,6 @@ from restorer.switch import recover
 from restorer.verdict import Action, Decision
 from snapshotter.errors import SnapshotError
 from snapshotter.reader import read_pointer
-from snapshotter.store import ObjectStore
 from snowmelt.wiring import DatasetPlan
 
 HEARTBEAT_LIMIT_SECONDS = 60.0
@@ -69,33 +68,37 @@ def cold_start(plan: DatasetPlan, progress: Progress | None = None) -> ColdStart
 def _conclude(plan: DatasetPlan, report: RestoreReport) -> ColdStart:
     action, message = report.decision.action, report.decision.message
     rebuilds = action is Action.SERVE_STALE_AND_BOOTSTRAP
-    if action is Action.BOOTSTRAP:
-        rebuilds = not _goes_on(plan)
-        waiting = None if plan.store is None else bootstrapping_elsewhere(plan.store, plan)
+    if rebuilds or action is Action.BOOTSTRAP:
+        local = inspect_local(plan.path, plan.name)
+        rebuilds = rebuilds or not _goes_on(plan, local)
+        waiting = bootstrapping_elsewhere(plan, local)
         if waiting is not None:
             action, message = Action.WAIT, waiting
     return ColdStart(action, rebuilds, message, describe_report(report))
 
 
-def _goes_on(plan: DatasetPlan) -> bool:
+def _goes_on(plan: DatasetPlan, local: LocalFile) -> bool:
     """True if a bootstrap can use the live path: no file there, or its own unfinished one."""
-    local = inspect_local(plan.path, plan.name)
     if not local.exists:
         return True
     until = local.resumable_until
     return not local.is_complete and until is not None and until > plan.source.now()
 
 
-def bootstrapping_elsewhere(store: ObjectStore, plan: DatasetPlan) -> str | None:
+def bootstrapping_elsewhere(plan: DatasetPlan, local: LocalFile) -> str | None:
     """`waiting: writer bootstrapping 43 %` if another node is loading this table, else None."""
+    if plan.store is None or not plan.restores:
+        return None
     try:
-        pointer = read_pointer(store, plan.name)
+        pointer = read_pointer(plan.store, plan.name)
     except SnapshotError:
         return None  # no pointer, or no store: nobody can be waited for
     share = pointer.bootstrap_progress
-    if share is None or pointer.holder == plan.holder:
+    # The generation of an unfinished bootstrap is its own: it was this node, before a restart.
+    is_ours = local.exists and not local.is_complete and local.generation == pointer.generation
+    if share is None or is_ours or pointer.holder == plan.holder:
         return None
-    if store.now() - pointer.heartbeat_at > HEARTBEAT_LIMIT_SECONDS:
+    if plan.store.now() - pointer.heartbeat_at > HEARTBEAT_LIMIT_SECONDS:
         return None
     return f"waiting: writer bootstrapping {share * 100:.0f} %"
 

@@ -12,6 +12,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,23 @@ from cdc.capture import Capture
 from cdc.capture_status import CaptureStatus
 from cdc.checkpoint import Checkpoint
 from cdc.errors import Permanent, PositionLost
+from restorer.facts import LocalFile
 from restorer.verdict import Action
 from snapshotter.errors import NothingToSnapshot
 from snowmelt import files
 from snowmelt.catching_up import stopped_when_ready
-from snowmelt.coldstart import ColdStart, cold_start
+from snowmelt.coldstart import ColdStart, bootstrapping_elsewhere, cold_start
 from snowmelt.errors import Explained
 from snowmelt.logs import logger
 from snowmelt.producer import Producer
-from snowmelt.report import RowCounter, Snapshotable, dataset_status
+from snowmelt.report import RowCounter, Snapshotable, dataset_status, problem_of
 from snowmelt.staleness import Standing, judge
 from snowmelt.status import DatasetStatus, Problem, State
 from snowmelt.wiring import DatasetPlan
 
 _RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+_WAIT_SECONDS = 2.0
+_BOOTSTRAPS = (Action.BOOTSTRAP, Action.SERVE_STALE_AND_BOOTSTRAP)
 
 
 class DatasetRuntime:
@@ -58,7 +62,9 @@ class DatasetRuntime:
         self._failures = 0
         self._producer: Producer | None = None
         if plan.publishes:
-            self._producer = Producer(plan, self._snapshotable, self._yield_bootstrap)
+            self._producer = Producer(
+                plan, self._snapshotable, self._capture_status, self._yield_bootstrap
+            )
 
     # ------------------------------------------------------------ from outside
 
@@ -137,14 +143,31 @@ class DatasetRuntime:
         if start.action is Action.WAIT:
             self._wait(start)
             return
+        if self._producer is not None and start.action in _BOOTSTRAPS:
+            self._producer.announce_bootstrap()
         if start.rebuilds:
             self._rebuild()
         self._follow(self.plan.path)
 
     def _wait(self, start: ColdStart) -> None:
+        """Until the next decision; an old file is served meanwhile, where that was decided."""
         self._enter("waiting")
         self._problem = Problem(start.message, "it goes on by itself", 13, time.time())
-        self._failures = 3
+        self._failures = 0
+        with contextlib.ExitStack() as stack:
+            self._rebuilding = start.rebuilds
+            self._serve_stale(stack)
+            while not self._stop.wait(_WAIT_SECONDS):
+                waiting = bootstrapping_elsewhere(self.plan, LocalFile())
+                if waiting is None:
+                    return
+                self._problem = replace(self._problem, message=waiting)
+
+    def _serve_stale(self, stack: contextlib.ExitStack) -> None:
+        plan = self.plan
+        serves = plan.policy().shard_not_found_behavior == "ready_before_load"
+        if self._rebuilding and serves and plan.path.exists():
+            stack.enter_context(self._serve(stack.enter_context(files.opened(plan, plan.path))))
 
     def _follow(self, path: Path) -> None:
         with files.opened(self.plan, path) as accelerator, self._serve(accelerator):
@@ -159,13 +182,12 @@ class DatasetRuntime:
         """Bootstrap into a second file and switch to it once it has caught up."""
         plan, side = self.plan, files.side_path(self.plan)
         self._rebuilding = True
-        serves_stale = plan.policy().shard_not_found_behavior == "ready_before_load"
         with contextlib.ExitStack() as stack:
-            if serves_stale and plan.path.exists():
-                stack.enter_context(self._serve(stack.enter_context(files.opened(plan, plan.path))))
+            self._serve_stale(stack)
             accelerator = stack.enter_context(files.opened(plan, side))
             try:
-                with stopped_when_ready(self._capture_status, self._capture_stop):
+                ready = stopped_when_ready(self._capture_status, self._capture_stop)
+                with self._publishing(), ready:
                     self._run_capture(accelerator)
             except PositionLost:
                 stack.close()
@@ -222,8 +244,6 @@ class DatasetRuntime:
     def _on_commit(self, _checkpoint: object) -> None:
         self._failures = 0
         self._problem = None
-        if self._producer is not None:
-            self._producer.count_batch()
 
     def _yield_bootstrap(self) -> None:
         """Another node took over during this one's scan: leave the load to it, decide anew."""
@@ -232,7 +252,7 @@ class DatasetRuntime:
             self._capture_stop.set()
 
     def _snapshotable(self) -> Snapshotable | None:
-        if self._serving is None or self._capture is None:
+        if self._serving is None or self._capture is None or self._rebuilding:
             return None
         return Snapshotable(self._serving, self._capture.status())
 
@@ -264,16 +284,10 @@ class DatasetRuntime:
     def _fail(self, error: Exception) -> None:
         self._failures += 1
         self._state = "error"
-        message = " ".join(str(error).split()) or type(error).__name__
-        self._problem = Problem(
-            message,
-            str(getattr(error, "hint", "report this as a bug")),
-            int(getattr(error, "exit_code", 1)),
-            time.time(),
-        )
+        self._problem = problem = problem_of(error)
         if isinstance(error, Permanent):
             self._failures = len(_RETRY_SECONDS)
-        self._log.error("dataset_error", message=message, hint=self._problem.hint)
+        self._log.error("dataset_error", message=problem.message, hint=problem.hint)
 
     def _close(self) -> None:
         self._capture = None

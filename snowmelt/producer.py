@@ -2,7 +2,8 @@
 
 It runs in a thread of its own beside capture; a freeze holds nobody but the engine's own
 checkpoints. Trouble with the store never stops capture: it is shown, counted and tried again. Once
-fenced, this node follows on and publishes no more.
+another generation owns the dataset, this node follows on and publishes no more. A file that is only
+behind the published state is held until it has caught up.
 """
 
 from __future__ import annotations
@@ -10,60 +11,86 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cdc.accelerator import Accelerator, FreezeBroken
+from cdc.capture_status import CaptureStatus
+from cdc.checkpoint import Checkpoint
 from cdc.errors import CdcError
 from snapshotter.errors import Fenced, GateRefused, NothingToSnapshot, SnapshotError
 from snapshotter.publish import Publisher, PublishReport
+from snapshotter.reader import read_pointer
 from snapshotter.scheduler import Ticker
 from snapshotter.trigger import TriggerFacts, due
 from snowmelt import __version__
 from snowmelt.logs import logger
-from snowmelt.report import Snapshotable
-from snowmelt.status import Problem, SnapshotStatus
+from snowmelt.report import Snapshotable, problem_of
+from snowmelt.status import SnapshotStatus
 from snowmelt.wiring import DatasetPlan
 
-_HEARTBEAT_SECONDS = 10.0
+# A node that waits gives a heartbeat a minute; a node that lost a race for the bootstrap scans in
+# vain until its next one.
+_HEARTBEAT_SECONDS = 5.0
 _RETRY_SECONDS = 15.0
 _FREEZE_TRIES = 3
+# Changes of before this process count as one batch, because nobody knows how many they were.
+_UNKNOWN_BATCHES = -1
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The newest snapshot, from which triggers count. `at`: monotonic seconds.
+
+    `batches`: how many this process had committed when it was frozen.
+    """
+
+    lineage_id: str
+    version: int
+    at: float
+    batches: int
 
 
 class Producer:
     """Publishes one dataset.
 
-    `look`: what could be published now, None while there is nothing. `on_fenced` is called when
-    another producer turns out to have taken over.
+    `look`: what could be published now, None while there is nothing. `capture`: where capture
+    stands, None while there is none. `on_fenced` is called when another producer turns out to have
+    taken over.
     """
 
     def __init__(
         self,
         plan: DatasetPlan,
         look: Callable[[], Snapshotable | None],
+        capture: Callable[[], CaptureStatus | None],
         on_fenced: Callable[[], None],
     ) -> None:
         if plan.store is None:
             raise ValueError(f"{plan.name} has no store")
+        self._store = plan.store
         self._on_fenced = on_fenced
         self._plan = plan
         self._look = look
+        self._capture = capture
         self._log = logger(dataset=plan.name)
         self._publisher = Publisher(
             plan.store, plan.name, holder=plan.holder, producer=f"snowmelt {__version__}"
         )
         self._settings = plan.trigger_settings
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._status = SnapshotStatus(enabled=True)
-        self._facts = TriggerFacts(ready=False, last_at=None)
-        self._published_version: int | None = None
+        self._last: _Last | None = None
+        self._not_before = 0.0
         self._heartbeat_at = 0.0
         self._ticker: Ticker | None = None
 
     # ------------------------------------------------------------ from outside
 
     def start(self) -> None:
-        """Begin to publish."""
+        """Begin to publish what a new capture commits."""
+        if self._last is not None:
+            self._last = replace(self._last, batches=_UNKNOWN_BATCHES)
         self._ticker = Ticker(self._tick, on_error=self._on_error)
         self._ticker.start()
 
@@ -72,9 +99,19 @@ class Producer:
         if self._ticker is not None:
             self._ticker.stop()
 
-    def count_batch(self) -> None:
-        """A batch was committed; called by capture."""
-        self._facts = replace(self._facts, batches=self._facts.batches + 1)
+    def announce_bootstrap(self) -> None:
+        """Take over before a scan and say so, because others then wait for its snapshot.
+
+        A store that is away does not keep a table from being loaded: it is tried again by the tick.
+        """
+        if self._status.fenced:
+            return
+        try:
+            with self._lock:
+                self._take_over()
+                self._publisher.announce_progress(0.0)
+        except SnapshotError as error:
+            self._failed(error)
 
     def generation_for(self, accelerator: Accelerator) -> Callable[[], int]:
         """The generation of the next commit: the taken one, or what the file had before."""
@@ -87,66 +124,102 @@ class Producer:
         return replace(self._status, generation=self._publisher.generation)
 
     def publish(self, reason: str) -> Mapping[str, Any]:
-        """Publish now and return the report. Raises SnapshotError."""
+        """Publish now and return the report. Raises SnapshotError and the accelerator's errors."""
         with self._lock:
             found = self._look()
             if found is None:
                 raise NothingToSnapshot(f"{self._plan.name}: the file is not open yet")
             try:
-                report = self._publish(found.accelerator, reason)
-            except GateRefused as error:
-                self._held(error)
-                raise
+                self._take_over()
+                report, last = self._publish(found, reason)
             except (SnapshotError, CdcError) as error:
                 self._failed(error)
                 raise
+            self._last = last
             self._succeeded(report)
             return asdict(report)
 
     # ------------------------------------------------------------ the tick
 
     def _on_error(self, error: Exception) -> None:
-        if not isinstance(
-            error, SnapshotError | CdcError
-        ):  # those were shown where they were raised
+        # Those of the store and the file were shown where they were raised.
+        if not isinstance(error, SnapshotError | CdcError):
             self._failed(error)
             self._log.error("snapshot_bug", exc_info=error)
 
     def _tick(self) -> None:
-        if self._status.fenced:
+        capture = self._capture()
+        if self._status.fenced or time.monotonic() < self._not_before:
+            return
+        if capture is None or capture.checkpoint is None:
+            return
+        try:
+            with self._lock:
+                self._take_over()
+                self._heartbeat(capture)
+        except SnapshotError as error:
+            self._failed(error)
             return
         found = self._look()
-        if found is None or found.capture.checkpoint is None:
+        if found is None:
             return
-        self._heartbeat(found)
-        version = found.capture.checkpoint.version
-        self._facts = replace(
-            self._facts,
-            ready=found.capture.ready,
-            advanced=version != self._published_version,
-        )
-        reason = due(time.monotonic(), self._facts, self._settings)
+        reason = due(time.monotonic(), self._facts(capture, capture.checkpoint), self._settings)
         if reason is not None:
             self.publish(reason)
 
-    def _heartbeat(self, found: Snapshotable) -> None:
-        """While the table is being scanned, say so in the pointer: others wait for the snapshot."""
-        if found.capture.phase != "bootstrapping":
+    def _facts(self, capture: CaptureStatus, checkpoint: Checkpoint) -> TriggerFacts:
+        last = self._last
+        if last is None or last.lineage_id != checkpoint.lineage.id:
+            return TriggerFacts(ready=capture.ready, last_at=None)
+        return TriggerFacts(
+            ready=capture.ready,
+            last_at=last.at,
+            batches=capture.batches_total - last.batches,
+            advanced=checkpoint.version != last.version,
+        )
+
+    def _take_over(self) -> None:
+        """Once per process: raise the generation, and count from the snapshot that is there."""
+        if self._publisher.generation is not None:
+            return
+        generation = self._publisher.take_over()
+        self._status = replace(self._status, problem=None)
+        pointer = read_pointer(self._store, self._plan.name)
+        entry = pointer.entry(pointer.current) if pointer.current else None
+        if entry is not None:
+            waited = max(0.0, self._store.now() - entry.created_at)
+            capture = self._capture()
+            stored = capture.checkpoint if capture else None
+            is_same = stored is not None and stored.version == entry.version
+            self._last = _Last(
+                entry.lineage_id,
+                entry.version,
+                time.monotonic() - waited,
+                0 if is_same else _UNKNOWN_BATCHES,
+            )
+        self._log.info("producer_took_over", generation=generation, current=pointer.current)
+
+    def _heartbeat(self, capture: CaptureStatus) -> None:
+        """Until a scan's snapshot is published, say how far it is: others wait for it."""
+        is_over = capture.scan.ended_at is not None
+        if is_over and (self._is_published(capture) or self._status.held_because):
             return
         now = time.monotonic()
         if now - self._heartbeat_at < _HEARTBEAT_SECONDS:
             return
         self._heartbeat_at = now
-        scan = found.capture.scan
-        try:
-            self._publisher.announce_progress(scan.segments_done / max(1, scan.segments))
-        except SnapshotError as error:
-            self._failed(error)
-            raise
+        scan = capture.scan
+        self._publisher.announce_progress(scan.segments_done / max(1, scan.segments))
 
-    def _publish(self, accelerator: Accelerator, reason: str) -> PublishReport:
+    def _is_published(self, capture: CaptureStatus) -> bool:
+        checkpoint, last = capture.checkpoint, self._last
+        return last is not None and (checkpoint is None or checkpoint.lineage.id == last.lineage_id)
+
+    def _publish(self, found: Snapshotable, reason: str) -> tuple[PublishReport, _Last]:
         for attempt in range(_FREEZE_TRIES):
-            with accelerator.freeze() as image:
+            # Counted before the freeze: a batch between the two is counted twice, none is lost.
+            batches = found.capture.batches_total
+            with found.accelerator.freeze() as image:
                 try:
                     report = self._publisher.publish(
                         image, reason=reason, allow_empty=self._plan.section.params.allow_empty
@@ -155,14 +228,13 @@ class Producer:
                     if attempt + 1 == _FREEZE_TRIES:
                         raise
                     continue
-            self._published_version = image.checkpoint.version
-            return report
+            frozen = image.checkpoint
+            return report, _Last(frozen.lineage.id, frozen.version, time.monotonic(), batches)
         raise AssertionError("the last try returns or raises")
 
     # ------------------------------------------------------------ outcomes
 
     def _succeeded(self, report: PublishReport) -> None:
-        self._facts = TriggerFacts(ready=True, last_at=time.monotonic())
         self._status = replace(
             self._status,
             last_id=report.snapshot_id,
@@ -176,8 +248,24 @@ class Producer:
         )
         self._log.info("snapshot_published", **asdict(report))
 
-    def _held(self, error: GateRefused) -> None:
-        self._pause()
+    def _failed(self, error: Exception) -> None:
+        self._not_before = time.monotonic() + _RETRY_SECONDS
+        is_fenced = isinstance(error, Fenced) and self._is_taken_over()
+        if not is_fenced and isinstance(error, Fenced | GateRefused):
+            self._held(error)
+            return
+        problem = problem_of(error)
+        self._status = replace(
+            self._status,
+            failed_total=self._status.failed_total + 1,
+            fenced=is_fenced,
+            problem=problem,
+        )
+        self._log.error("snapshot_failed", message=problem.message, hint=problem.hint)
+        if is_fenced:
+            self._on_fenced()
+
+    def _held(self, error: Fenced | GateRefused) -> None:
         self._status = replace(
             self._status,
             skipped_total=self._status.skipped_total + 1,
@@ -185,19 +273,9 @@ class Producer:
         )
         self._log.warning("snapshot_held", message=str(error), hint=error.hint)
 
-    def _failed(self, error: Exception) -> None:
-        self._pause()
-        hint = str(getattr(error, "hint", "report this as a bug"))
-        code = int(getattr(error, "exit_code", 1))
-        self._status = replace(
-            self._status,
-            failed_total=self._status.failed_total + 1,
-            fenced=isinstance(error, Fenced),
-            problem=Problem(str(error), hint, code, time.time()),
-        )
-        self._log.error("snapshot_failed", message=str(error), hint=hint)
-        if self._status.fenced:
-            self._on_fenced()
-
-    def _pause(self) -> None:
-        self._facts = replace(self._facts, not_before=time.monotonic() + _RETRY_SECONDS)
+    def _is_taken_over(self) -> bool:
+        try:
+            pointer = read_pointer(self._store, self._plan.name)
+        except SnapshotError:
+            return False  # unknown: the next try tells
+        return pointer.generation != self._publisher.generation

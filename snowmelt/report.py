@@ -71,6 +71,16 @@ def dataset_status(  # noqa: PLR0913 - the parts of a dataset, each by name
     )
 
 
+def problem_of(error: Exception) -> Problem:
+    """What an error says to a person, on one line, since now."""
+    return Problem(
+        " ".join(str(error).split()) or type(error).__name__,
+        str(getattr(error, "hint", "report this as a bug")),
+        int(getattr(error, "exit_code", 1)),
+        time.time(),
+    )
+
+
 def _state(state: State, standing: Standing, capture: CaptureStatus | None) -> State:
     if state != "catching_up":
         return state

@@ -229,6 +229,7 @@ def _create_from_file(plan: DatasetPlan) -> dict[str, Any]:
     )
     file = open_accelerator(plan.section.acceleration.engine, plan.path, plan.name)
     try:
+        publisher.take_over()
         with file.freeze() as image:
             return asdict(publisher.publish(image, reason="asked for"))
     finally:
