@@ -1,0 +1,206 @@
+"""The vectorised decode: changes of a batch become Arrow rows in an in-memory DuckDB.
+
+Nothing here puts records aside: a batch decodes as a whole or raises `Undecodable`.
+The instance has no files, no network and a memory limit; one thread at a time may use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import compress
+from typing import Any, NamedTuple
+
+import duckdb
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cdc.batch import schema_of
+from cdc.columns import Columns, promote
+from cdc.decode_sql import cells_query, identity_query
+from cdc.errors import Retryable
+from cdc.keys import KeySchema
+from cdc.misfits import Leftovers, leftovers
+from cdc.nested import plain_from_typed
+
+_SOURCE = "decoder_input"
+_NESTED = ('{"M":', '{"L":', '{"SS":', '{"NS":', '{"BS":')
+
+
+class Undecodable(Exception):
+    """Bad data in at least one record of the batch; any other error is trouble of the engine."""
+
+
+class Change(NamedTuple):
+    """One change to be decoded: typed JSON of the key and of the new image."""
+
+    shard_id: str
+    sequence: str
+    keys: bytes
+    image: bytes | None  # None: the item was deleted
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """Decoded images. `misfits`: row numbers; `claimed`: exact attributes of each misfit row."""
+
+    arrays: list[pa.Array]
+    misfits: list[int]
+    claimed: list[frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Rows as `cdc.batch.schema_of(columns)` says; `misfits` counts values by attribute."""
+
+    rows: pa.Table
+    columns: Columns
+    misfits: Mapping[str, int]
+
+
+class DecodeEngine:
+    """Decodes changes of one table. `memory_limit` as DuckDB spells it."""
+
+    def __init__(
+        self, keys: KeySchema, *, column_budget: int, threads: int, memory_limit: str
+    ) -> None:
+        self._keys = keys
+        self._budget = column_budget
+        self._identity_sql = identity_query(keys, _SOURCE)
+        self._connection = duckdb.connect(
+            ":memory:",
+            config={
+                "threads": threads,
+                "memory_limit": memory_limit,
+                "python_enable_replacements": False,
+                "autoload_known_extensions": False,
+                "autoinstall_known_extensions": False,
+                "enable_external_access": False,
+                "lock_configuration": True,
+            },
+        )
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def decode(self, changes: Sequence[Change], columns: Columns) -> Decoded:
+        """One row for each identity, the last change winning; the columns may have grown.
+
+        Raises Undecodable for bad data, Retryable if the memory limit is too small.
+        """
+        identities = self._identities([change.keys for change in changes])
+        newest = {identity: position for position, identity in enumerate(identities)}
+        positions = sorted(newest.values())
+        images = [changes[position].image for position in positions]
+        cells = self._cells(images, columns)
+        left = _leftovers(images, cells, columns, learn=len(columns) < self._budget)
+        grown = promote(columns, left.unseen, budget=self._budget)
+        if len(grown) > len(columns):
+            cells = self._cells(images, grown)
+            left = _leftovers(images, cells, grown, learn=False)
+        rests: list[str | None] = [None] * len(images)
+        for position, rest in zip(cells.misfits, left.rests, strict=True):
+            rests[position] = rest
+        rows = pa.Table.from_arrays(
+            [
+                pa.array([identities[position] for position in positions], pa.binary(16)),
+                pa.array([image is None for image in images], pa.bool_()),
+                *cells.arrays,
+                pa.array(rests, pa.string()),
+            ],
+            schema=schema_of(grown),
+        )
+        return Decoded(rows, grown, left.counts)
+
+    def _identities(self, keys: list[bytes]) -> list[bytes]:
+        found = self._run(self._identity_sql, "keys", keys).column("h").to_pylist()
+        return [
+            key_identity(self._keys, text) if identity is None else identity
+            for identity, text in zip(found, keys, strict=True)
+        ]
+
+    def _cells(self, images: list[bytes | None], columns: Columns) -> _Cells:
+        result = self._run(cells_query(columns, _SOURCE), "image", images)
+        arrays: list[pa.Array] = []
+        exact: list[pa.Array] = []
+        for i, column in enumerate(columns):
+            array = result.column(i).combine_chunks()
+            if column.kind == "json":
+                array, is_exact = _plain(array)
+            else:
+                is_exact = array.is_valid()
+            arrays.append(array)
+            exact.append(is_exact)
+        missing = result.column("names").combine_chunks()
+        for is_exact in exact:
+            missing = pc.subtract(missing, is_exact.cast(pa.int64()))
+        misfits = pc.indices_nonzero(pc.fill_null(missing, 0))
+        patterns = zip(*(is_exact.take(misfits).to_pylist() for is_exact in exact), strict=True)
+        claimed = _claimed(patterns, columns) if columns.all else [frozenset()] * len(misfits)
+        return _Cells(arrays, misfits.to_pylist(), claimed)
+
+    def _run(self, sql: str, name: str, texts: Sequence[bytes | None]) -> pa.Table:
+        try:
+            table = pa.table({name: pa.array(texts, pa.string())})
+        except pa.ArrowInvalid as error:
+            raise Undecodable(f"not UTF-8: {error}") from error
+        self._connection.register(_SOURCE, table)
+        try:
+            return self._connection.sql(sql).to_arrow_table()
+        except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+            raise Undecodable(str(error)) from error
+        except duckdb.OutOfMemoryException as error:
+            raise Retryable(
+                f"decoding {table.num_rows} records ({table.nbytes} bytes) needs more memory than "
+                "the decoder may use",
+                hint="use smaller batches or give the decoder a larger memory limit",
+            ) from error
+        finally:
+            self._connection.unregister(_SOURCE)
+
+
+def key_identity(keys: KeySchema, text: bytes) -> bytes:
+    """The identity of typed JSON that holds the key's attributes. Raises Undecodable."""
+    try:
+        return keys.identity(msgspec.json.decode(text))
+    except KeyError as error:
+        raise Undecodable(f"a key attribute or its type is missing: {error}") from error
+    except (ValueError, TypeError) as error:
+        raise Undecodable(f"not a key: {error}") from error
+
+
+def _leftovers(
+    images: list[bytes | None], cells: _Cells, columns: Columns, *, learn: bool
+) -> Leftovers:
+    misfits = [images[position] or b"{}" for position in cells.misfits]
+    try:
+        return leftovers(misfits, cells.claimed, columns, learn=learn)
+    except msgspec.DecodeError as error:
+        raise Undecodable(str(error)) from error
+
+
+def _claimed(patterns: Iterable[tuple[Any, ...]], columns: Columns) -> list[frozenset[str]]:
+    names = columns.names
+    seen: dict[tuple[Any, ...], frozenset[str]] = {}
+    claimed = []
+    for pattern in patterns:
+        if pattern not in seen:
+            seen[pattern] = frozenset(compress(names, pattern))
+        claimed.append(seen[pattern])
+    return claimed
+
+
+def _plain(typed: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Plain JSON cells of typed texts and whether each is exact; each distinct text once."""
+    encoded = typed.dictionary_encode()
+    texts = encoded.dictionary.to_pylist()
+    try:
+        forms = [
+            plain_from_typed(text) if text.startswith(_NESTED) else (None, False) for text in texts
+        ]
+    except msgspec.DecodeError as error:
+        raise Undecodable(str(error)) from error
+    plain = pa.array([text for text, _ in forms], pa.string()).take(encoded.indices)
+    exact = pa.array([is_exact for _, is_exact in forms], pa.bool_()).take(encoded.indices)
+    return plain, pc.fill_null(exact, False)
