@@ -152,19 +152,34 @@ def decode_segment(data: bytes, ref: SegmentRef, part: PartMap, header: Header) 
     """The entries of a segment in block order. Raises Corrupt."""
     check_segment(data, ref, header.digest_algorithm)
     entries = unpack_entries(data)
-    faults = [
-        f"block {block}: {fault}"
-        for block, entry in enumerate(entries, ref.first)
-        if (fault := _entry_fault(entry, block, part, header.packs))
-    ]
-    if faults:
-        raise Corrupt(f"{ref.key}: {part.name} {faults[0]}")
+    for at in _suspects(entries, part, header.packs):
+        fault = _entry_fault(entries[at], ref.first + at, part, header.packs)
+        if fault:
+            raise Corrupt(f"{ref.key}: {part.name} block {ref.first + at}: {fault}")
     return entries
 
 
 def unpack_entries(data: bytes) -> list[MapEntry]:
     """The entries of a segment whose digest was checked."""
     return list(map(MapEntry._make, _ENTRY.iter_unpack(data)))
+
+
+def _suspects(entries: list[MapEntry], part: PartMap, packs: tuple[str, ...]) -> list[int]:
+    """Entries that are not plainly the data of a whole block: maps are long, and most are."""
+    live = {place for place, name in enumerate(packs) if name}
+    size = part.block_size
+    plain = [
+        kind == DATA
+        and (codec == ZSTD or (codec == RAW and stored == raw))
+        and pack in live
+        and 0 < stored <= raw <= BLOCK_LIMIT
+        and offset + stored <= PACK_LIMIT
+        and (slot + 1) * size <= raw
+        for kind, codec, slot, pack, offset, stored, raw, _ in entries
+    ]
+    if part.preamble:
+        plain[0] = False  # it may be the preamble, which has rules of its own
+    return [at for at, is_plain in enumerate(plain) if not is_plain]
 
 
 def _entry_fault(entry: MapEntry, block: int, part: PartMap, packs: tuple[str, ...]) -> str | None:

@@ -119,6 +119,7 @@ class Publisher:
         Raises also FreezeBroken (freeze again), NothingToSnapshot and GateRefused.
         """
         started = time.monotonic()
+        self._reach(image.checkpoint.generation)
         seen = read_stored_pointer(self._store, self.dataset)
         pointer = seen.pointer
         gate.check_owner(pointer, self._owned())
@@ -147,6 +148,19 @@ class Publisher:
             renewal=base.header is not None
             and gate.is_renewal(base.header, image.checkpoint, image.row_count),
         )
+
+    def _reach(self, generation: int) -> None:
+        """Go up to a file's generation, which is higher in a bucket that is new or was emptied."""
+        owned = self._owned()
+        if generation <= owned:
+            return
+
+        def change(pointer: Pointer) -> Pointer:
+            gate.check_owner(pointer, owned)
+            return swap.with_generation(pointer, generation)
+
+        self._swap(change, swap.new_attempt_id())
+        self.generation = generation
 
     def _owned(self) -> int:
         if self.generation is None:

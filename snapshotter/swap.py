@@ -71,19 +71,17 @@ def raise_generation(
         return created
 
     def change(pointer: Pointer) -> Pointer:
-        current = None if pointer.current is None else pointer.entry(pointer.current)
-        generation = pointer.generation + 1
-        fork = Fork(generation, 0 if current is None else current.version)
-        return replace(
-            pointer,
-            generation=generation,
-            holder=holder,
-            forks=(*pointer.forks, fork)[-FORK_LIMIT:],
-            heartbeat_at=store.now(),
-            bootstrap_progress=None,
-        )
+        raised = with_generation(pointer, pointer.generation + 1)
+        return replace(raised, holder=holder, heartbeat_at=store.now(), bootstrap_progress=None)
 
     return swap_pointer(store, dataset, change, attempt_id=attempt_id, algorithm=algorithm)
+
+
+def with_generation(pointer: Pointer, generation: int) -> Pointer:
+    """The pointer of a higher generation, which goes on from the current snapshot's version."""
+    current = None if pointer.current is None else pointer.entry(pointer.current)
+    fork = Fork(generation, 0 if current is None else current.version)
+    return replace(pointer, generation=generation, forks=(*pointer.forks, fork)[-FORK_LIMIT:])
 
 
 def new_attempt_id() -> str:

@@ -353,6 +353,18 @@ def test_each_take_over_raises_the_generation_and_keeps_the_fork(bucket: Bucket)
     assert bucket.pointer().forks == (Fork(1, 0), Fork(2, 7))
 
 
+def test_a_file_that_lived_in_an_older_bucket_takes_its_generation_along(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    publisher = bucket.publisher()
+    publisher.publish(image(MAIN, bucket.checkpoint(9, generation=5)), reason="x")
+
+    assert publisher.generation == 5
+    assert bucket.pointer().forks == (Fork(1, 0), Fork(5, 0))
+    assert bucket.header().checkpoint.generation == 5
+    assert bucket.restore(tmp_path / "out") == MAIN
+
+
 def test_the_older_generation_is_fenced(bucket: Bucket) -> None:
     old, new = bucket.publisher("a"), bucket.publisher("b")
     with pytest.raises(Fenced, match="generation 2 of 'b' publishes, this is generation 1"):
