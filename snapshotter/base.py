@@ -55,7 +55,7 @@ def find_base(
     known = cached or _load(store, header)
     if known is None or _needs_condemned(known, pointer):
         return Base(header)
-    if (prove or cached is None) and missing_packs(store, header.packs, _ends(known)):
+    if (prove or cached is None) and missing_packs(store, header.packs, pack_ends(known)):
         return Base(header)
     return Base(header, known)
 
@@ -87,7 +87,7 @@ def read_known(store: ObjectStore, header: Header) -> KnownMap:
     return KnownMap(header, parts)
 
 
-def _ends(known: KnownMap) -> dict[int, int]:
+def pack_ends(known: KnownMap) -> dict[int, int]:
     """By place of a pack: where its last used frame ends."""
     ends: dict[int, int] = {}
     for segment in (segment for part in known.parts.values() for segment in part):

@@ -9,14 +9,16 @@ What is wrong with stored objects comes back as a list; a store that cannot be a
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from snapshotter import catalog, layout, reader
-from snapshotter.base import missing_packs
+from snapshotter import catalog, codec, layout, reader
+from snapshotter.base import missing_packs, pack_ends, read_known
+from snapshotter.blockmap import KnownMap
 from snapshotter.digest import digest
 from snapshotter.errors import Corrupt, FormatTooNew, ObjectMissing
 from snapshotter.format import DATA, CatalogEntry, Header, MapEntry, PartMap
@@ -30,6 +32,7 @@ Progress = Callable[[int, int], None]
 SAMPLED_BLOCKS = 64
 _RANGE_BYTES = 8 * 1024 * 1024
 _THREADS = 4
+_GROUP_BLOCKS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,7 @@ class VerifyReport:
         return not self.failures
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(NamedTuple):
     """A block and where it is stored."""
 
     part: PartMap
@@ -112,66 +114,60 @@ def _verify_entry(
 ) -> VerifyReport:
     try:
         header = reader.read_header(store, entry)
-        blocks = list(_blocks(store, header))
+        known = read_known(store, header)
     except (Corrupt, FormatTooNew, ObjectMissing) as error:
         return VerifyReport(entry.snapshot_id, level, (Failure(entry.manifest, str(error)),))
-    ends: dict[int, int] = {}
-    for block in blocks:
-        end = block.entry.offset + block.entry.stored
-        ends[block.entry.pack] = max(ends.get(block.entry.pack, 0), end)
-    lost = missing_packs(store, header.packs, ends)
-    failures = [Failure(key, what) for key, what in lost]
-    wanted = _wanted(blocks, level, samples, {key for key, _ in lost}, header)
-    read, found = _read_blocks(store, header, wanted, progress)
-    return VerifyReport(
-        entry.snapshot_id,
-        level,
-        (*failures, *found),
-        packs=len(ends),
-        blocks=len(wanted),
-        bytes_read=read,
-    )
+    ends = pack_ends(known)
+    failures = [Failure(key, what) for key, what in missing_packs(store, header.packs, ends)]
+    lost = {failure.object for failure in failures}
+    there = frozenset(place for place in ends if header.packs[place] not in lost)
+    looked, done = 0, 0
+    for group in _groups(_wanted(known, level, samples), there):
+        looked += len(group)
+        for size, found in _check(store, header, group):
+            failures += found
+            done += size
+            if progress is not None:
+                progress(done, max(done, header.stored_bytes))
+    return VerifyReport(entry.snapshot_id, level, tuple(failures), len(ends), looked, done)
 
 
-def _blocks(store: ObjectStore, header: Header) -> Iterator[_Block]:
-    for part in header.parts:
-        number = 0
-        for entries in reader.read_entries(store, header, part):
+def _wanted(known: KnownMap, level: Level, samples: int) -> Iterator[_Block]:
+    """The blocks to look at, in map order."""
+    if level == "full":
+        yield from _data_blocks(known)
+    elif level == "sample":
+        total = sum(1 for _ in _data_blocks(known))
+        chosen = set(secrets.SystemRandom().sample(range(total), min(samples, total)))
+        yield from (block for at, block in enumerate(_data_blocks(known)) if at in chosen)
+
+
+def _data_blocks(known: KnownMap) -> Iterator[_Block]:
+    for part in known.header.parts:
+        for segment in known.parts[part.name]:
+            entries = codec.unpack_entries(segment.data)
             yield from (
-                _Block(part, block, entry)
-                for block, entry in enumerate(entries, number)
+                _Block(part, number, entry)
+                for number, entry in enumerate(entries, segment.ref.first)
                 if entry.kind == DATA
             )
-            number += len(entries)
 
 
-def _wanted(
-    blocks: list[_Block], level: Level, samples: int, lost: set[str], header: Header
-) -> list[_Block]:
-    """The blocks to read; those of packs that are known to be lost say nothing new."""
-    if level == "fast":
-        return []
-    there = [block for block in blocks if header.packs[block.entry.pack] not in lost]
-    if level == "sample":
-        there = secrets.SystemRandom().sample(there, min(samples, len(there)))
-    return there
+def _groups(blocks: Iterator[_Block], places: frozenset[int]) -> Iterator[list[_Block]]:
+    """Blocks of packs that are there, so many at a time that memory stays small."""
+    there = (block for block in blocks if block.entry.pack in places)
+    while group := list(itertools.islice(there, _GROUP_BLOCKS)):
+        yield group
 
 
-def _read_blocks(
-    store: ObjectStore, header: Header, blocks: list[_Block], progress: Progress | None
-) -> tuple[int, list[Failure]]:
-    """Stored bytes that were read, and what is wrong with blocks."""
-    ranges = list(_ranges(blocks, header.packs))
-    total = sum(one.size for one in ranges)
-    done, failures = 0, list[Failure]()
+def _check(
+    store: ObjectStore, header: Header, group: list[_Block]
+) -> Iterator[tuple[int, list[Failure]]]:
+    """Bytes read and what is wrong, range by range."""
+    ranges = list(_ranges(group, header.packs))
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="verify") as pool:
         results = pool.map(lambda one: _check_range(store, header, one), ranges)
-        for one, found in zip(ranges, results, strict=True):
-            failures += found
-            done += one.size
-            if progress is not None:
-                progress(done, total)
-    return total, failures
+        yield from ((one.size, found) for one, found in zip(ranges, results, strict=True))
 
 
 def _ranges(blocks: Iterable[_Block], packs: tuple[str, ...]) -> Iterator[_Range]:
