@@ -50,8 +50,6 @@ def parse(text: str, environment: Mapping[str, str], source: str) -> LoadedConfi
         draft = Draft(mapping_of(text), environment)
     except ValueError as error:
         raise ConfigError(source, [str(error)]) from error
-    except RecursionError as error:
-        raise ConfigError(source, ["contains itself"]) from error
     config = draft.validated()
     if config is None or draft.problems:
         raise ConfigError(source, draft.problems)

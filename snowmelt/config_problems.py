@@ -61,7 +61,7 @@ def _line(path: str, detail: dict[str, Any], root: type[BaseModel]) -> str:
         text = f"must be {_MUST_BE[kind]}, not {shown}"
     elif kind in _BOUNDS:
         name, bound = _BOUNDS[kind]
-        text = f"must be {bound.format(context[name])}, not {shown}"
+        text = f"must be {bound.format(f'{context[name]:g}')}, not {shown}"
     else:
         text = f"{shown}: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
     return f"{path}: {text}" if path else text

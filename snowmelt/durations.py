@@ -20,6 +20,15 @@ def parse_duration(text: Any) -> float:
     raise ValueError("is not a duration; write e.g. 250ms, 2s, 2m, 18h")
 
 
+def format_exact(seconds: float) -> str:
+    """The shortest text that `parse_duration` reads back as the same duration."""
+    for unit in ("d", "h", "m", "s"):
+        count = seconds / _SECONDS[unit]
+        if count >= 1 and count == int(count):
+            return f"{int(count)}{unit}"
+    return f"{seconds * 1000:.10g}ms"
+
+
 def format_duration(seconds: float) -> str:
     """A short form for people: `850ms`, `4.2s`, `4m 12s`, `18h 5m`, `3d 2h`."""
     if seconds < 0:
@@ -42,5 +51,5 @@ def format_duration(seconds: float) -> str:
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$", "examples": ["2m"]}),
+    WithJsonSchema({"type": "string", "pattern": f"^{_SHAPE.pattern}$", "examples": ["2m"]}),
 ]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-_REFERENCE = re.compile(r"\$\{(?P<kind>[a-z]+):(?P<name>[^}]*)\}")
+_REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _SECRET_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _FILE_LIMIT = 64 * 1024
 
@@ -58,7 +58,7 @@ def resolve(
 
 
 def _lookup(match: re.Match[str], environment: Mapping[str, str]) -> str:
-    kind, name = match["kind"], match["name"]
+    kind, _, name = (part.strip() for part in match[1].partition(":"))
     if kind == "env":
         if name in environment:
             return environment[name]
@@ -67,12 +67,13 @@ def _lookup(match: re.Match[str], environment: Mapping[str, str]) -> str:
         return _secret(name, environment)
     if kind == "file":
         return _file(Path(name))
-    raise Unresolved(f"unknown reference ${{{kind}:…}}; use env, secrets or file")
+    raise Unresolved("unknown reference; write ${env:NAME}, ${secrets:NAME} or ${file:/path}")
 
 
 def _secret(name: str, environment: Mapping[str, str]) -> str:
-    if name in environment:
-        return environment[name]
+    for variable in (name, name.upper(), f"SPICE_{name.upper()}"):  # as the peer looks for it
+        if variable in environment:
+            return environment[variable]
     directory = environment.get("SNOWMELT_SECRETS_DIR")
     if directory and _SECRET_NAME.fullmatch(name):
         return _file(Path(directory) / name)

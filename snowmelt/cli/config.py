@@ -34,6 +34,6 @@ def check(config: ConfigFile = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
 
 def schema() -> None:
     """Print the JSON Schema of the configuration file."""
-    from snowmelt.config import Config
+    from snowmelt.config_schema import file_schema
 
-    print_json(Config.model_json_schema(by_alias=True))
+    print_json(file_schema())
