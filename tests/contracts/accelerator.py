@@ -5,20 +5,24 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 import duckdb
-import pyarrow as pa
+import msgspec
 
 from cdc import checkpoint as checkpoints
 from cdc.accelerator import Accelerator, Engine, FrozenImage, FrozenPart, QueryLimits, QueryRefused
-from cdc.batch import Batch, Poison, schema_of
+from cdc.batch import Batch, Poison
 from cdc.checkpoint import Checkpoint, Lineage, ScanProgress
-from cdc.columns import AttributeFacts, Column, Columns, promote
+from cdc.columns import Columns
+from cdc.decode import Decoder, ShardRecords
 from cdc.engines import open_accelerator, sidecars
-from cdc.keys import Item, KeyAttribute, KeySchema, canonical_number
+from cdc.keys import Item, KeyAttribute, KeySchema
+from cdc.rebuild import canonical_item
+from cdc.records import StreamRecord
 
 ENGINES: tuple[Engine, ...] = ("duckdb", "sqlite")
 DATASET = "flights"
@@ -73,7 +77,7 @@ class Producer:
         self.accelerator.apply(batch, checkpoint)
         self.columns = batch.columns
         self.version = checkpoint.version
-        news = {self.keys.identity(one): one for one in items}
+        news = {self.keys.identity(one): canonical_item(one) for one in items}
         gone = {self.keys.identity(one) for one in deleted}
         self.expected = {k: v for k, v in {**self.expected, **news}.items() if k not in gone}
         self.touched |= news.keys() | gone
@@ -84,7 +88,7 @@ class Producer:
         self.accelerator.append_scan(batch, checkpoint)
         self.columns = batch.columns
         self.version = checkpoint.version
-        pages = {self.keys.identity(one): one for one in items}
+        pages = {self.keys.identity(one): canonical_item(one) for one in items}
         self.expected |= {k: v for k, v in pages.items() if k not in self.touched}
 
     def end_scan(self) -> None:
@@ -106,60 +110,34 @@ def checkpoint_at(version: int, scan_ended_at: float | None = None) -> Checkpoin
 def batch_of(
     keys: KeySchema, columns: Columns, items: list[Item], deleted: list[Item], **facts: Any
 ) -> Batch:
-    """A batch by the row law: a cell where its inverse is the attribute, else `_rest`."""
-    columns = promote(columns, _unseen(columns, items))
-    rows = [_row(keys, columns, one) for one in items]
-    rows += [{"_h": keys.identity(one), "_dead": True} for one in deleted]
-    schema = schema_of(columns)
-    table = pa.table(
-        [pa.array([row.get(f.name) for row in rows], f.type) for f in schema], schema=schema
-    )
-    return Batch(table, columns, records=len(rows), **facts)
+    """A batch as the decoder makes it; `facts` replace those that it found."""
+    changes = [*(("MODIFY", one) for one in items), *(("REMOVE", one) for one in deleted)]
+    records = [
+        StreamRecord(
+            "REMOVE" if name == "REMOVE" else "MODIFY",
+            f"{at:021d}",
+            0.0,
+            _raw({part.name: one[part.name] for part in keys.attributes}),
+            None if name == "REMOVE" else _raw(one),
+        )
+        for at, (name, one) in enumerate(changes)
+    ]
+    batch = _decoder(keys).changes([ShardRecords("shard", records)], columns)
+    assert batch.poison == ()
+    return replace(batch, **{"misfits": {}, **facts})
+
+
+@cache
+def _decoder(keys: KeySchema) -> Decoder:
+    return Decoder(keys)
+
+
+def _raw(one: Item) -> msgspec.Raw:
+    return msgspec.Raw(json.dumps(one, separators=(",", ":")).encode())
 
 
 def poison(sequence: int) -> Poison:
     return Poison("shardId-00000000000000000001-abc", f"{sequence:021d}", "not JSON", b"\xff{")
-
-
-def _unseen(columns: Columns, items: list[Item]) -> dict[str, AttributeFacts]:
-    unseen: dict[str, AttributeFacts] = {}
-    for name in sorted({name for one in items for name in one if columns.get(name) is None}):
-        values = [one[name] for one in items if name in one]
-        numbers = [value["N"] for value in values if "N" in value]
-        unseen[name] = AttributeFacts(
-            len(values),
-            frozenset(tag for value in values for tag in value),
-            all("." not in number for number in numbers),
-            max((len(number.partition(".")[2]) for number in numbers), default=0),
-        )
-    return unseen
-
-
-def _row(keys: KeySchema, columns: Columns, one: Item) -> dict[str, Any]:
-    cells = {column.name: _cell(column, one.get(column.name)) for column in columns}
-    rest = {name: value for name, value in one.items() if cells.get(name) is None}
-    return {
-        "_h": keys.identity(one),
-        "_dead": False,
-        **cells,
-        "_rest": json.dumps(rest) if rest else None,
-    }
-
-
-def _cell(column: Column, value: dict[str, Any] | None) -> object:
-    match (column.kind, value):
-        case ("text", {"S": text}):
-            return text
-        case ("integer", {"N": number}) if "." not in number and abs(int(number)) < 2**63:
-            return int(canonical_number(number))
-        case ("decimal", {"N": number}) if len(number.partition(".")[2]) <= column.scale:
-            whole = number.lstrip("-").partition(".")[0]
-            return number if len(whole) <= 38 - column.scale else None
-        case ("boolean", {"BOOL": flag}):
-            return flag
-        case ("binary", {"B": text}):
-            return base64.b64decode(text)
-    return None
 
 
 # ---------------------------------------------------------------- freezes
@@ -207,7 +185,7 @@ def opened_plainly(engine: Engine, path: Path) -> tuple[str, int]:
 def contents(accelerator: Accelerator) -> dict[bytes, Item]:
     """Every item by identity; fails if one occurs twice."""
     found = [one for page in accelerator.items(page_rows=1000) for one in page]
-    by_identity = {accelerator.keys.identity(one): one for one in found}
+    by_identity = {accelerator.keys.identity(one): canonical_item(one) for one in found}
     assert len(by_identity) == len(found)
     return by_identity
 
