@@ -3,9 +3,9 @@
     ranged read -> frame -> plain bytes -> digest of each block -> positioned write
 
 Eight threads by default: decompression, digests and file I/O leave Python's lock. A thread holds
-one read (8 MiB) and the frames of one run of neighbouring blocks (4 MiB), so memory is bounded by
-the number of threads. A file gets its length first and stays sparse where the map has holes. The
-first error stops the other threads.
+one read (8 MiB) and the frames of one write (4 MiB), so memory is bounded by the number of threads.
+A file gets its length first and stays sparse where the map has holes. The first error stops the
+other threads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from cdc.errors import FileUnusable
 from restorer.errors import NoSpace
-from restorer.plan import BlockPlace, Plan, RangedRead
+from restorer.plan import BlockRun, Plan, RangedRead
 from snapshotter.digest import digest
 from snapshotter.errors import Corrupt
 from snapshotter.format import Header
@@ -29,8 +29,8 @@ from snapshotter.frames import open_frame
 from snapshotter.store import ObjectStore
 
 THREADS = 8
-_RUN_BYTES = 4 * 1024 * 1024
-_RUN_BLOCKS = 512  # half of the longest vector that Linux takes in one write
+_WRITE_BYTES = 4 * 1024 * 1024
+_WRITE_PIECES = 512  # half of the longest vector that Linux takes in one write
 
 Progress = Callable[[int, int], None]
 
@@ -122,60 +122,64 @@ class _Tally:
 
 def _checked(
     read: RangedRead, data: bytes, header: Header, url: str
-) -> Iterator[tuple[BlockPlace, memoryview]]:
-    """Every block of a read whose digest is right, in the order of the plan."""
+) -> Iterator[tuple[BlockRun, memoryview]]:
+    """Every run of blocks of a read whose digests are right, in the order of the plan."""
     algorithm = header.digest_algorithm
-    for entry, blocks in read.frames:
+    for entry, runs in read.frames:
         at = entry.offset - read.offset
         try:
             plain = memoryview(open_frame(entry, data[at : at + entry.stored]))
         except Corrupt as error:
-            raise _damaged(read, blocks[0], header, url, str(error)) from error
-        for place in blocks:
-            block = plain[place.frame_offset : place.frame_offset + place.size]
-            if digest(block, algorithm) != place.digest:
-                raise _damaged(read, place, header, url, "the block does not match its digest")
-            yield place, block
+            raise _damaged(read, runs[0], 0, header, url, str(error)) from error
+        for run in runs:
+            blocks = plain[run.frame_offset : run.frame_offset + run.size]
+            starts = range(0, run.size, run.block_size)
+            found = [digest(blocks[start : start + run.block_size], algorithm) for start in starts]
+            for number, pair in enumerate(zip(found, run.digests, strict=True)):
+                if pair[0] != pair[1]:
+                    why = "the block does not match its digest"
+                    raise _damaged(read, run, number, header, url, why)
+            yield run, blocks
 
 
-def _damaged(read: RangedRead, place: BlockPlace, header: Header, url: str, why: str) -> Corrupt:
-    part = header.parts[place.part].name
-    return Corrupt(
-        f"{url}/{read.key} is damaged: {why} (block {place.number} of {part}, "
-        f"snapshot {header.snapshot_id})"
-    )
+def _damaged(
+    read: RangedRead, run: BlockRun, number: int, header: Header, url: str, why: str
+) -> Corrupt:
+    block = f"block {run.number + number} of {header.parts[run.part].name}"
+    where = f"{block}, snapshot {header.snapshot_id}"
+    return Corrupt(f"{url}/{read.key} is damaged: {why} ({where})")
 
 
 def _written(
-    blocks: Iterator[tuple[BlockPlace, memoryview]], descriptors: list[int], files: Sequence[Path]
+    runs: Iterator[tuple[BlockRun, memoryview]], descriptors: list[int], files: Sequence[Path]
 ) -> tuple[int, int]:
-    """Write blocks, neighbours in one call. Returns bytes and blocks."""
+    """Write runs of blocks, neighbours in one call. Returns bytes and blocks."""
     written = count = size = 0
-    run: list[memoryview] = []
+    pending: list[memoryview] = []
     part = start = 0
-    for place, block in blocks:
-        joins = place.part == part and place.file_offset == start + size
-        if run and not (joins and size < _RUN_BYTES and len(run) < _RUN_BLOCKS):
-            _write(descriptors[part], run, start, files[part])
-            run, size = [], 0
-        if not run:
-            part, start = place.part, place.file_offset
-        run.append(block)
-        size += len(block)
-        written += len(block)
-        count += 1
-    if run:
-        _write(descriptors[part], run, start, files[part])
+    for run, blocks in runs:
+        joins = run.part == part and run.file_offset == start + size
+        if pending and not (joins and size < _WRITE_BYTES and len(pending) < _WRITE_PIECES):
+            _write(descriptors[part], pending, start, files[part])
+            pending, size = [], 0
+        if not pending:
+            part, start = run.part, run.file_offset
+        pending.append(blocks)
+        size += run.size
+        written += run.size
+        count += len(run.digests)
+    if pending:
+        _write(descriptors[part], pending, start, files[part])
     return written, count
 
 
-def _write(descriptor: int, run: list[memoryview], offset: int, path: Path) -> None:
+def _write(descriptor: int, pieces: list[memoryview], offset: int, path: Path) -> None:
     try:
-        done = os.pwritev(descriptor, run, offset)
-        size = sum(map(len, run))
+        done = os.pwritev(descriptor, pieces, offset)
+        size = sum(map(len, pieces))
         if done < size:
             # A signal or a full disk cuts a write short; the second call tells which.
-            rest = memoryview(b"".join(run))
+            rest = memoryview(b"".join(pieces))
             while done < size:
                 done += os.pwrite(descriptor, rest[done:], offset + done)
     except OSError as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 from snapshotter import codec
@@ -24,22 +25,26 @@ _WINDOW_SEGMENTS = 32
 _SLACK_BYTES = 4 * 1024 * 1024
 
 
-class BlockPlace(NamedTuple):
-    """One block: where it belongs in its part's file, and where it is in its plain frame."""
+class BlockRun(NamedTuple):
+    """Neighbouring blocks of a part that are neighbours in their frame too: one piece of bytes.
+
+    `number`: of the first block. All have `block_size` bytes, but for the last, which has the rest.
+    """
 
     part: int
     number: int
     file_offset: int
     size: int
+    block_size: int
     frame_offset: int
-    digest: bytes
+    digests: tuple[bytes, ...]
 
 
 class Frame(NamedTuple):
     """A frame and the blocks wanted from it; `entry` says how it is stored."""
 
     entry: MapEntry
-    blocks: tuple[BlockPlace, ...]
+    runs: tuple[BlockRun, ...]
 
 
 class RangedRead(NamedTuple):
@@ -108,20 +113,59 @@ def make_plan(header: Header, segments: Sequence[Sequence[bytes]]) -> Plan:
 def _reads(
     header: Header, ordinal: int, part: PartMap, first: int, window: Sequence[Sequence[MapEntry]]
 ) -> Iterator[RangedRead]:
-    frames: dict[tuple[int, ...], tuple[MapEntry, list[BlockPlace]]] = {}
-    number = first
-    for entries in window:
-        for entry in entries:
-            if entry.kind == DATA:
-                offset, size = part.span(number)
-                place = BlockPlace(
-                    ordinal, number, offset, size, entry.slot * part.block_size, entry.digest
-                )
-                where = (entry.pack, entry.offset, entry.stored, entry.raw, entry.codec)
-                frames.setdefault(where, (entry, []))[1].append(place)
-            number += 1
-    ordered = [Frame(entry, tuple(blocks)) for _, (entry, blocks) in sorted(frames.items())]
+    frames: dict[tuple[int, ...], tuple[MapEntry, list[BlockRun]]] = {}
+    for entry, number, digests in _runs(first, window):
+        where = (entry.pack, entry.offset, entry.stored, entry.raw, entry.codec)
+        run = _run(ordinal, part, entry, number, digests)
+        frames.setdefault(where, (entry, []))[1].append(run)
+    ordered = [Frame(entry, tuple(runs)) for _, (entry, runs) in sorted(frames.items())]
     yield from _coalesced(header, ordered)
+
+
+def _runs(
+    first: int, window: Sequence[Sequence[MapEntry]]
+) -> Iterator[tuple[MapEntry, int, list[bytes]]]:
+    """The first entry of each run, its block number, and the run's digests."""
+    opening: MapEntry | None = None
+    digests: list[bytes] = []
+    opened_at = 0
+    for number, entry in enumerate(chain.from_iterable(window), first):
+        if opening is not None and _follows(opening, entry, number - opened_at):
+            digests.append(entry.digest)
+            continue
+        if opening is not None:
+            yield opening, opened_at, digests
+        opening = entry if entry.kind == DATA else None
+        opened_at, digests = number, [entry.digest]
+    if opening is not None:
+        yield opening, opened_at, digests
+
+
+def _follows(opening: MapEntry, entry: MapEntry, distance: int) -> bool:
+    """True if the entry is the block `distance` behind the run's first, in its frame too."""
+    return (
+        entry.slot == opening.slot + distance
+        and entry.kind == DATA
+        and entry.offset == opening.offset
+        and entry[3:7] == opening[3:7]
+        and entry.codec == opening.codec
+    )
+
+
+def _run(
+    ordinal: int, part: PartMap, entry: MapEntry, number: int, digests: list[bytes]
+) -> BlockRun:
+    offset, block_size = part.span(number)
+    last_offset, last_size = part.span(number + len(digests) - 1)
+    return BlockRun(
+        part=ordinal,
+        number=number,
+        file_offset=offset,
+        size=last_offset + last_size - offset,
+        block_size=block_size,
+        frame_offset=entry.slot * part.block_size,
+        digests=tuple(digests),
+    )
 
 
 def _coalesced(header: Header, frames: Sequence[Frame]) -> Iterator[RangedRead]:

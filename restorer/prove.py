@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cdc import checkpoint as checkpoints
 from cdc.accelerator import Accelerator, Engine
-from cdc.engines import fold_log, open_accelerator
+from cdc.engines import fold_log, open_accelerator, sidecars
 from cdc.errors import FileUnusable, FormatUnknown
 from restorer.fetch import write_failed
 from snapshotter.durable import sync_directory
@@ -34,7 +34,8 @@ def prove(path: Path, header: Header, engine: Engine) -> None:
             _compare(accelerator, header, where)
         finally:
             accelerator.close()
-        fold_log(engine, path)
+        if any(log.exists() for log in sidecars(engine, path)):
+            fold_log(engine, path)
     except FormatUnknown as error:
         raise FormatTooNew(f"{where} cannot be opened by this {engine}: {error}") from error
     except FileUnusable as error:

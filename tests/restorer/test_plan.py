@@ -20,10 +20,11 @@ def source(tmp_path: Path) -> Bench:
 def covered(plan: Plan) -> list[tuple[int, int]]:
     """Part and number of every block that the reads bring."""
     return sorted(
-        (place.part, place.number)
+        (run.part, run.number + number)
         for read in plan.reads()
         for frame in read.frames
-        for place in frame.blocks
+        for run in frame.runs
+        for number in range(len(run.digests))
     )
 
 
@@ -53,7 +54,7 @@ def test_a_frame_of_several_blocks_is_read_once(source: Bench) -> None:
     frames = [frame for read in plan.reads() for frame in read.frames]
 
     assert len(frames) < 64
-    assert sum(len(frame.blocks) for frame in frames) == 64
+    assert sum(len(run.digests) for frame in frames for run in frame.runs) == 64
     assert len({(frame.entry.pack, frame.entry.offset) for frame in frames}) == len(frames)
 
 
