@@ -25,6 +25,8 @@ from cdc.misfits import Leftovers, leftovers
 from cdc.nested import plain_from_typed
 
 _SOURCE = "decoder_input"
+# A statement needs about ten times the bytes of its images: 8 MB leave room within 512.
+_SLICE_BYTES = 8 * 1024 * 1024
 _NESTED = ('{"M":', '{"L":', '{"SS":', '{"NS":', '{"BS":')
 
 
@@ -141,6 +143,10 @@ class DecodeEngine:
         return _Cells(arrays, misfits.to_pylist(), claimed)
 
     def _run(self, sql: str, name: str, texts: Sequence[bytes | None]) -> pa.Table:
+        parts = [self._run_slice(sql, name, texts[part]) for part in _slices(texts)]
+        return parts[0] if len(parts) == 1 else pa.concat_tables(parts)
+
+    def _run_slice(self, sql: str, name: str, texts: Sequence[bytes | None]) -> pa.Table:
         try:
             table = pa.table({name: pa.array(texts, pa.string())})
         except pa.ArrowInvalid as error:
@@ -154,10 +160,23 @@ class DecodeEngine:
             raise Retryable(
                 f"decoding {table.num_rows} records ({table.nbytes} bytes) needs more memory than "
                 "the decoder may use",
-                hint="use smaller batches or give the decoder a larger memory limit",
+                hint="give the decoder a larger memory limit",
             ) from error
         finally:
             self._connection.unregister(_SOURCE)
+
+
+def _slices(texts: Sequence[bytes | None]) -> list[slice]:
+    """Consecutive slices of at most _SLICE_BYTES, or of one text that is larger."""
+    if sum(len(text) for text in texts if text) <= _SLICE_BYTES:
+        return [slice(None)]
+    starts, size = [0], 0
+    for position, text in enumerate(texts):
+        size += len(text or b"")
+        if size > _SLICE_BYTES and position > starts[-1]:
+            starts.append(position)
+            size = len(text or b"")
+    return [slice(*ends) for ends in zip(starts, [*starts[1:], None], strict=True)]
 
 
 def key_identity(keys: KeySchema, text: bytes) -> bytes:
