@@ -29,7 +29,9 @@ from cdc.troubles import Troubles
 
 IDLE_COMMIT_SECONDS = 60.0
 RESULTS_PER_STEP = 20
+_ADVANCE_SECONDS = 1.0  # margins are minutes
 _STATUS_SECONDS = 0.05
+_STATUS_SECONDS_PER_SHARD = 0.0001  # seven thousand listed shards are looked at rarely
 _FALLEN_BEHIND = 5  # times the lag of readiness: not following any more
 
 _log = structlog.get_logger(__name__)
@@ -67,8 +69,9 @@ class Loop:
         self._scans_in_flight = 0
         self._counters = dict(accelerator.counters())
         self._started_at = source.now()
+        self._advance_at = now
         self._committed_at = now
-        self._shown_at = now - _STATUS_SECONDS
+        self._show_at = now
         self._is_ready = False
         self._is_halted = False
         _log.info(
@@ -82,7 +85,9 @@ class Loop:
     def step(self) -> None:
         """One turn: submit, take results, submit again, commit, show."""
         now = self._workers.monotonic()
-        self._reader.advance(self._source.now())
+        if now >= self._advance_at:
+            self._advance_at = now + _ADVANCE_SECONDS
+            self._reader.advance(self._source.now())
         self._submit_due(now)
         wait = min(max(self._next_at() - now, 0.0), IDLE_COMMIT_SECONDS)
         results = self._workers.results(wait, RESULTS_PER_STEP)
@@ -97,8 +102,7 @@ class Loop:
             self._committed_at = now
             self._commit_proofs()
             self._maintain(is_idle=True)
-        if now - self._shown_at >= _STATUS_SECONDS:
-            self._shown_at = now
+        if now >= self._show_at:
             self._show(now)
 
     def finish(self) -> None:
@@ -202,6 +206,7 @@ class Loop:
     def _show(self, now: float, phase: Phase | None = None) -> None:
         service_now = self._source.now()
         shards = list(self._reader.graph.shards())
+        self._show_at = now + max(_STATUS_SECONDS, len(shards) * _STATUS_SECONDS_PER_SHARD)
         scan_ended_at = self._committer.checkpoint.scan.ended_at
         if not self._is_ready and watermarks.is_ready(
             shards,

@@ -30,6 +30,7 @@ class Follower:
         self.client = server.dynamodb()
         self.params = AwsParams(
             region=server.region,
+            auth="key",
             endpoint_url=server.endpoint_url,
             access_key_id=server.access_key,
             secret_access_key=server.secret_key,

@@ -63,7 +63,7 @@ class SimulatedTable:
         self.clock = clock
         self.name = name
         self.items: dict[str, TypedItem] = {}
-        self.history: dict[str, list[TypedItem | None]] = {}
+        self.history: dict[str, list[tuple[float, TypedItem | None]]] = {}
         self.calls: list[tuple[str, str]] = []
         self.page_records = 1_000
         self.scan_page_items = 100
@@ -239,7 +239,7 @@ class SimulatedTable:
             self._add(shard.shard_id, low, high, self.clock.now + self.child_listed_after)
 
     def _record(self, event: str, key: str, item: TypedItem | None, *, ttl: bool = False) -> None:
-        self.history.setdefault(key, []).append(item)
+        self.history.setdefault(key, []).append((self.clock.now, item))
         if not self.is_enabled:
             return
         now, sequence = self.clock.now, str(next(self._sequences))

@@ -22,8 +22,10 @@ class World:
         shards: int = 1,
         settings: CaptureSettings | None = None,
         file: Accelerator | None = None,
+        seed: int | None = None,
     ) -> None:
         self.clock = VirtualClock()
+        self.seed = seed
         self.table = SimulatedTable(self.clock, shards=shards)
         self.memory = MemoryAccelerator()
         self.file = file or cast("Accelerator", self.memory)
@@ -76,6 +78,6 @@ class World:
             settings=self.settings,
             generation=7,
             stop=stop,
-            workers=InlineWorkers(self.clock),
+            workers=InlineWorkers(self.clock, self.seed),
             on_commit=self.commits.append,
         )
