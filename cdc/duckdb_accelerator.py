@@ -250,7 +250,11 @@ class DuckdbAccelerator:
                     stack.callback(os.close, tail.descriptor)
                 cursor = reader.enter_context(self._begun())
             row_count = self._counted(cursor)
-        main = main_part(self._database.main, self._database.used_now())
+        used = self._database.used_blocks()
+        if used is None:
+            with self._gate.writing():
+                used = self._database.used_blocks()
+        main = main_part(self._database.main, used)
         return FrozenImage(
             engine=self.engine,
             engine_version=duckdb.__version__,

@@ -98,30 +98,23 @@ class MainFile:
                 os.close(self._fd)
 
 
-def used_blocks(cursor: duckdb.DuckDBPyConnection, *, whole: bool) -> frozenset[int] | None:
-    """Numbers of the blocks that tables and metadata of the attached file refer to.
+def used_blocks(cursor: duckdb.DuckDBPyConnection) -> tuple[frozenset[int], int]:
+    """Blocks that tables and metadata of the attached file refer to, and the engine's own count.
 
-    `whole`: the call follows a checkpoint, so the engine's own count must agree; None if it does
-    not.
+    The count also has the blocks of what was dropped since the last checkpoint. A commit between
+    the statements that are needed makes the two differ.
     """
     tables = cursor.execute(
         "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'db'"
     ).fetchall()
-    used = {
-        row[0] for row in cursor.execute("SELECT block_id FROM pragma_metadata_info()").fetchall()
-    }
+    rows = cursor.execute("SELECT block_id FROM pragma_metadata_info()").fetchall()
     for schema, table in tables:
-        rows = cursor.execute(
+        rows += cursor.execute(
             "SELECT DISTINCT unnest([block_id] || additional_block_ids)"
             " FROM pragma_storage_info(?)",
             [f'"{schema}"."{table}"'],
         ).fetchall()
-        used.update(row[0] for row in rows)
-    used -= {-1, None}
-    if whole:
-        counted = cursor.execute(
-            "SELECT used_blocks FROM pragma_database_size() WHERE database_name = 'db'"
-        ).fetchall()
-        if counted[0][0] != len(used):
-            return None
-    return frozenset(used)
+    counted = cursor.execute(
+        "SELECT used_blocks FROM pragma_database_size() WHERE database_name = 'db'"
+    ).fetchall()
+    return frozenset(row[0] for row in rows) - {-1, None}, int(counted[0][0])

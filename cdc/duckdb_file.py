@@ -55,7 +55,7 @@ def fold_log(path: Path) -> None:
 
 
 class Database:
-    """An attached file. `used`: blocks that matter, None if they could not be told (all then)."""
+    """An attached file."""
 
     def __init__(
         self,
@@ -67,7 +67,9 @@ class Database:
     ) -> None:
         self.path = path
         self.wal_path = Path(f"{path}.wal")
-        self.used: frozenset[int] | None = None
+        # Blocks of what was dropped since the last checkpoint; None if they are not known, as in a
+        # log that another process wrote.
+        self._dropped = None if self.wal_bytes() else frozenset[int]()
         self._idle: list[duckdb.DuckDBPyConnection] = []
         self._all: set[duckdb.DuckDBPyConnection] = set()
         self._lock = threading.Lock()
@@ -164,17 +166,25 @@ class Database:
             return False  # somebody reads a state that is older than the last delete
         except duckdb.Error as error:
             raise translated(error, self.path, "checkpoint") from error
-        with translating(self.path, "read the block list of"):
-            self.used = used_blocks(self.writer, whole=True)
+        self._dropped = frozenset()
         return True
 
-    def used_now(self) -> frozenset[int] | None:
-        """Blocks of the last checkpoint (the log may still name what was dropped) and of now."""
-        if self.used is None:
+    def used_blocks(self) -> frozenset[int] | None:
+        """Blocks that the last commit needs; None if the engine counts otherwise, then all are.
+
+        The log may still name what was dropped since the last checkpoint, so that counts as well.
+        A commit beside the call makes the counts differ: ask again while nobody writes.
+        """
+        if self._dropped is None:
             return None
         with self.cursor() as cursor:
-            now = used_blocks(cursor, whole=False)
-        return None if now is None else self.used | now
+            now, counted = used_blocks(cursor)
+        used = now | self._dropped
+        return used if len(used) == counted else None
+
+    def before_drop(self) -> None:
+        """Note the blocks of what is about to be dropped, until the next checkpoint."""
+        self._dropped = self.used_blocks()
 
     def close(self) -> None:
         """Stop what runs, and release the file. The log stays as it is."""

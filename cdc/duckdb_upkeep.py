@@ -37,7 +37,7 @@ def fold_if_due(database: Database, state: State, *, idle: bool) -> tuple[State,
         statements = sql.fold(state.columns, state.keys)
     else:
         return state, 0
-    database.used = database.used_now()
+    database.before_drop()
     with database.transaction() as cursor:
         for statement in statements:
             cursor.execute(statement)

@@ -58,9 +58,9 @@ class Writer:
             self.error = error
 
     def _commit(self) -> None:
-        # Every fourth batch is large enough for DuckDB to write it straight into the main file.
+        # Every sixth batch is large enough for DuckDB to write it straight into the main file.
         version = self.producer.version + 1
-        size = 17_000 if version % 4 == 0 else 200
+        size = 17_000 if version % 6 == 0 else 200
         start = self._random.randrange(40_000)
         changed = [
             item(i, n=version, text=f"row {i} of {version}") for i in range(start, start + size)
