@@ -50,6 +50,12 @@ class Batch:
         return self.rows.num_rows == 0 and not self.poison
 
 
+def empty_batch(columns: Columns) -> Batch:
+    """Nothing to write but the checkpoint."""
+    # Not Schema.empty_table(): that imports pandas where it is installed, a second of a cold start.
+    return Batch(pa.Table.from_batches([], schema_of(columns)), columns)
+
+
 def schema_of(columns: Columns) -> pa.Schema:
     """The Arrow schema of `Batch.rows` for these columns."""
     types = {

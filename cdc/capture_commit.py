@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 from cdc.accelerator import Accelerator
 from cdc.backoff import delay_seconds
-from cdc.batch import Batch, schema_of
+from cdc.batch import Batch, empty_batch
 from cdc.checkpoint import Checkpoint, ScanProgress, ShardProgress
 from cdc.decode import Decoder, ShardRecords
 from cdc.errors import FileUnusable, NoSpace
@@ -59,6 +59,10 @@ class Committer:
         self._stop = stop
         self._on_commit = on_commit
 
+    def close(self) -> None:
+        """Release the decoder's memory; the accelerator stays open."""
+        self._decoder.close()
+
     def commit_stream(
         self,
         pages: list[ShardRecords],
@@ -69,7 +73,7 @@ class Committer:
         if pages:
             batch = self._decoder.changes(pages, self._columns)
         else:
-            batch = Batch(schema_of(self._columns).empty_table(), self._columns)
+            batch = empty_batch(self._columns)
         checkpoint = self._following(shards, watermark, self.checkpoint.scan)
         if not self._write(self._accelerator.apply, batch, checkpoint):
             return False

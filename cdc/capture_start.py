@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from cdc.accelerator import Accelerator
 from cdc.backoff import Reaction, delay_seconds, reaction
-from cdc.batch import Batch, schema_of
+from cdc.batch import empty_batch
 from cdc.bootstrap import begin_scan, segments_for
 from cdc.capture_status import CaptureSettings
 from cdc.checkpoint import Checkpoint, Lineage
@@ -148,5 +148,5 @@ def _begin(
         updated_at=began_at,
     )
     columns = accelerator.columns()
-    accelerator.apply(Batch(schema_of(columns).empty_table(), columns), checkpoint)
+    accelerator.apply(empty_batch(columns), checkpoint)
     return Opened(description, checkpoint, graph, is_bootstrap=True)
