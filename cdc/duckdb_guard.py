@@ -8,9 +8,9 @@ tree from `json_serialize_sql` is walked, and everything in it must be known her
     table references  the dataset's view, CTEs in scope, subqueries, joins, pivots, a few functions
     functions         built-in, not volatile, none of those that tell or allocate too much
 
-Expressions allocate outside of the engine's memory limit and cannot be interrupted inside a vector
-(`repeat('x', 2000000000)` took 3.9 GB and 16 s), hence that list. It narrows the hole and does not
-close it: text that is doubled in nested subqueries still grows without bound.
+Single calls may allocate outside of the engine's memory limit, where no interrupt reaches them
+(`repeat('x', 2000000000)` took 3.9 GB and 16 s under a limit of 500 MB), hence that list. Text that
+is doubled in nested subqueries meets the limit (tried up to 2^28 times).
 """
 
 from __future__ import annotations
