@@ -5,8 +5,8 @@
     _h     fixed_size_binary(16)   identity of the item (see cdc.keys)
     _dead  bool                    the item was deleted; all later cells are NULL
     <attribute columns>            as in `columns`: text string · integer int64 · decimal string
-                                   (canonical text; the engine casts it) · boolean bool · binary binary ·
-                                   json string
+                                   (canonical text; the engine casts it) · boolean bool ·
+                                   binary binary · json string
     _rest  string                  typed DynamoDB JSON of everything that no cell holds, or NULL
 
 One row per identity: the newest change of the batch. `columns` may have grown against what the file

@@ -70,10 +70,8 @@ class Committer:
         watermark: float | None,
     ) -> bool:
         """Commit pages of shards; without pages the checkpoint alone. False if stopped before."""
-        if pages:
-            batch = self._decoder.changes(pages, self._columns)
-        else:
-            batch = empty_batch(self._columns)
+        columns = self._columns
+        batch = self._decoder.changes(pages, columns) if pages else empty_batch(columns)
         checkpoint = self._following(shards, watermark, self.checkpoint.scan)
         if not self._write(self._accelerator.apply, batch, checkpoint):
             return False
