@@ -48,7 +48,8 @@ def request(address: str, method: str, target: str, body: bytes | None = None) -
         response = connection.getresponse()
         return response.status, response.read()
     except (OSError, http.client.HTTPException) as error:
-        raise NodeUnreachable(f"no node answers at {address}: {error}") from error
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise NodeUnreachable(f"no node answers at {address}: {reason}") from error
     finally:
         connection.close()
 

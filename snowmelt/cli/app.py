@@ -36,16 +36,21 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[  # noqa: ARG001 - its callback does the work
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: Annotated[
+        str | None,
+        typer.Option(help="debug, info, warning or error (default: info for run, else warning)."),
+    ] = None,
 ) -> None:
     from snowmelt import logs
 
-    if log_level not in {"debug", "info", "warning", "error"}:
+    level = log_level or ("info" if context.invoked_subcommand == "run" else "warning")
+    if level not in {"debug", "info", "warning", "error"}:
         raise typer.BadParameter("use debug, info, warning or error", param_hint="--log-level")
-    logs.configure(level=log_level, json_lines=None if sys.stderr.isatty() else True)
+    logs.configure(level=level, json_lines=None if sys.stderr.isatty() else True)
 
 
 for module in (demo, doctor, run, restore, snapshots, inspect, config):

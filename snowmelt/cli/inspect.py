@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -85,7 +86,8 @@ def get(
         lambda file: {"item": _read(file, keys)},
     )["item"]
     if item is None:
-        raise typer.Exit(4)
+        print(f"snowmelt: {section.name} has no item with this key", file=sys.stderr)
+        return 4
     print_json(item) if as_json else print(json.dumps(item, ensure_ascii=False))
     return 0
 

@@ -72,13 +72,13 @@ def listing(
     config: ConfigFile = DEFAULT_CONFIG, dataset: DatasetName = None, as_json: AsJson = False
 ) -> None:
     """Newest first."""
-    from snapshotter.reader import read_catalog, read_pointer
+    from snapshotter.reader import read_catalog
     from snowmelt.cli.tables import console, instant, table
     from snowmelt.progress import format_bytes
 
     plan = _plan(config, dataset)
     store = _store(plan)
-    pointer = read_pointer(store, plan.name)
+    pointer = _pointer(store, plan.name)
     entries = list(read_catalog(store, pointer))
     if as_json:
         print_json([_entry(entry, pointer) for entry in entries])
@@ -107,13 +107,13 @@ def show(
 ) -> None:
     """The header: identity, checkpoint, parts, packs."""
     from cdc.checkpoint import to_json
-    from snapshotter.reader import read_header, read_pointer
+    from snapshotter.reader import read_header
     from snowmelt.cli.tables import console, instant, table
     from snowmelt.progress import format_bytes
 
     plan = _plan(config, dataset)
     store = _store(plan)
-    pointer = read_pointer(store, plan.name)
+    pointer = _pointer(store, plan.name)
     header = read_header(store, find(store, pointer, snapshot))
     if as_json:
         document = asdict(header) | {"checkpoint": to_json(header.checkpoint)}
@@ -211,6 +211,16 @@ def _store(plan: DatasetPlan) -> ObjectStore:
             f"dataset {plan.name}: no snapshots are configured", hint="set snapshots.location"
         )
     return plan.store
+
+
+def _pointer(store: ObjectStore, dataset: str) -> Pointer:
+    from snapshotter.errors import ObjectMissing
+    from snapshotter.reader import read_pointer
+
+    try:
+        return read_pointer(store, dataset)
+    except ObjectMissing as error:
+        raise ObjectMissing(f"there is no snapshot of {dataset} in {store.url}") from error
 
 
 def _create_from_file(plan: DatasetPlan) -> dict[str, Any]:
