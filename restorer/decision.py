@@ -21,6 +21,9 @@ decides: `warn` and `fallback` BOOTSTRAP, `retry` WAITs. After a damaged one onl
 to older ones. Without permission to bootstrap, each BOOTSTRAP is a REFUSE: 6 expired, 5 damaged,
 11 unreadable, 4 nothing, or the code of the store's trouble.
 
+A local file of an earlier bootstrap than the published one gives way to a snapshot of its age,
+because nothing that follows from it could be published.
+
 Role edge does not resume the stream, so age does not count, and it never bootstraps: it goes to the
 pointer's current snapshot or, where that cannot be used, to an older one that is not behind what it
 serves; with nothing it WAITs. Role operator takes what was asked for at any age. A snapshot of
@@ -99,10 +102,12 @@ class _Case:
         local = self.local
         takes_older = self.policy.bootstrap_on_failure == "fallback" or not self.facts.rejected
         local_age, _ = age_of(local.resumable_until, self.facts.now, self.policy)
+        is_superseded = local.is_superseded_by(self.published.epoch)
         for age in self.resumable_ages:
-            if local.may_be_served and local_age == age:
+            can_restore = takes_older and bool(self.usable(age))
+            if local.may_be_served and local_age == age and not (is_superseded and can_restore):
                 return self._keep("the stream can be resumed from the local file")
-            if takes_older and self.usable(age):
+            if can_restore:
                 others = self.usable(*self.resumable_ages)
                 candidates = list(dict.fromkeys([*self.usable(age), *others]))
                 return self._restore(candidates, "the stream can be resumed from this snapshot")

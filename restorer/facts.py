@@ -64,11 +64,15 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What the bucket offers. `candidates`: newest first; `current`: where followers should be."""
+    """What the bucket offers. `candidates`: newest first; `current`: where followers should be.
+
+    `epoch`: of the bootstrap that `current` goes back to, where it was worth a request.
+    """
 
     candidates: tuple[Candidate, ...] = ()
     current: str | None = None
     lineage_id: str | None = None
+    epoch: str | None = None
     hold: str | None = None
     trouble: Trouble | None = None
 
@@ -118,6 +122,10 @@ class LocalFile:
         """True if both are of one lineage and this one is newer."""
         ours = (self.generation, self.version)
         return self._is_like(candidate) and ours > (candidate.generation, candidate.version)
+
+    def is_superseded_by(self, epoch: str | None) -> bool:
+        """True if the table was bootstrapped again since: what follows is published elsewhere."""
+        return epoch is not None and self.lineage is not None and self.lineage.epoch < epoch
 
     def _is_like(self, candidate: Candidate) -> bool:
         lineage = self.lineage

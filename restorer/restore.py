@@ -22,6 +22,7 @@ from restorer.errors import RestoreError, refusal
 from restorer.facts import Facts, LocalFile, Policy, Published, Rejection, Selection, Trouble
 from restorer.fetch import THREADS, Progress
 from restorer.local import free_bytes, inspect_local, restore_lock
+from restorer.readable import readable_versions
 from restorer.staging import Staged, clean_staging, stage
 from restorer.switch import Origin, Step, recover, switch, work_directory
 from restorer.verdict import Action, Decision
@@ -34,7 +35,7 @@ from snapshotter.errors import (
     StoreUnreachable,
 )
 from snapshotter.format import CatalogEntry
-from snapshotter.reader import read_catalog, read_pointer
+from snapshotter.reader import read_catalog, read_header, read_pointer
 from snapshotter.store import ObjectStore
 
 
@@ -131,13 +132,11 @@ class _Flow:
         if (work_directory(self.target) / "lock").exists():
             with restore_lock(self.target):
                 recover(self.target)
-        self._read_pointer()
-        return RestoreReport(self._decide(self._local()), seconds=self._seconds)
+        return RestoreReport(self._decide(self._look_around()), seconds=self._seconds)
 
     def run(self) -> RestoreReport:
         """Decide and restore until something is restored or nothing is left to restore."""
-        self._read_pointer()
-        local = self._local()
+        local = self._look_around()
         while True:
             decision = self._decide(local)
             if decision.chosen is None:
@@ -168,19 +167,37 @@ class _Flow:
         trouble = Trouble(error.exit_code, str(error))
         self._published = replace(self._published, candidates=(), trouble=trouble)
 
-    def _local(self) -> LocalFile:
+    def _look_around(self) -> LocalFile:
+        self._read_pointer()
         given = self._request.local
-        return inspect_local(self.target, self._dataset) if given is None else given
+        local = inspect_local(self.target, self._dataset) if given is None else given
+        published, lineage = self._published, local.lineage
+        if lineage is not None and published.lineage_id not in (None, lineage.id):
+            self._published = replace(published, epoch=self._published_epoch())
+        return local
+
+    def _published_epoch(self) -> str | None:
+        entry = self._entries.get(self._published.current or "")
+        if entry is None:
+            return None
+        try:
+            return read_header(self._store, entry).checkpoint.lineage.epoch
+        except SnapshotError:
+            # The decision goes on without; whoever restores this snapshot learns what is wrong.
+            return None
 
     def _decide(self, local: LocalFile) -> Decision:
         request = self._request
+        policy = request.policy
+        if policy.storage_versions is None:
+            policy = replace(policy, storage_versions=readable_versions(self._published))
         facts = Facts(
             now=self._store.now(),
             free_bytes=free_bytes(self.target),
             bootstrap_read_units=request.bootstrap_read_units,
             rejected=tuple(self._rejected),
         )
-        return decide(self._published, local, request.policy, facts, request.selection)
+        return decide(self._published, local, policy, facts, request.selection)
 
     def _concluded(self, decision: Decision) -> RestoreReport:
         failure = self._failure(decision)

@@ -78,6 +78,22 @@ def test_a_new_bootstrap_of_the_same_table_replaces_the_file(
     assert plain_rows(target, "sqlite")[:10] == rows_of(0, 10, seed=2)
 
 
+def test_a_central_node_leaves_its_fresh_file_for_a_newer_bootstrap(
+    store: ObjectStore, produce: Produce, tmp_path: Path
+) -> None:
+    produce(lineage=epoch("20260801T000000Z-aaaa")).publish()
+    target = tmp_path / "target.db"
+    central = RestoreRequest(Policy(allow_bootstrap=False))
+    restore(store, DATASET, target, central)
+    kept = restore(store, DATASET, target, central)
+    newer = produce(lineage=epoch("20260802T000000Z-bbbb")).publish()
+
+    report = restore(store, DATASET, target, central)
+
+    assert kept.decision.action is Action.KEEP_LOCAL
+    assert report.snapshot_id == newer
+
+
 def test_a_target_of_another_table_is_refused_and_untouched(
     store: ObjectStore, produce: Produce, tmp_path: Path
 ) -> None:
