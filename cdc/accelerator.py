@@ -1,14 +1,14 @@
 """The contract of a local database file that holds one dataset: rows and checkpoint together.
 
-Atomicity: `apply` and `append_scan` commit rows, new columns, quarantined records and checkpoint in
-one transaction, or nothing. Idempotence: none is needed, because a checkpoint names what was covered;
-after an error at commit the outcome is unknown, so reopen and read `checkpoint()`.
+Atomicity: `apply` and `append_scan` commit rows, new columns, quarantined records and checkpoint
+in one transaction, or nothing. Idempotence: none is needed, because a checkpoint names what was
+covered; after an error at commit the outcome is unknown, so reopen and read `checkpoint()`.
 Threads: one thread writes; `query`, `read`, `items`, `freeze` and `row_count` may run beside it.
 Errors: FileUnusable, FileBusy, NoSpace, FormatUnknown of `cdc.errors`; `QueryRefused` for SQL.
 
-Until the scan has ended (`checkpoint.scan.ended_at`), the scan appends unchecked and the stream wins
-in the view, its deletes included; afterwards `maintain` may fold.
-Everyone reads through the view that is named like the dataset.
+Until the scan has ended (`checkpoint.scan.ended_at`), the scan appends unchecked and the stream
+wins in the view, its deletes included; afterwards `maintain` may fold. Everyone reads through the
+view that is named like the dataset.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cdc.keys import Item, KeySchema
 Engine = Literal["duckdb", "sqlite"]
 
 
-class QueryRefused(Exception):  # noqa: N818 - a refusal, not a failure of ours
+class QueryRefused(Exception):
     """A statement that is not a single bounded read. `status` is the HTTP status that fits."""
 
     def __init__(self, message: str, *, status: int = 400) -> None:
@@ -56,9 +56,9 @@ class QueryResult:
 class FrozenPart(Protocol):
     """One file of a frozen image, readable while the writer goes on.
 
-    `length` bytes count. The engine's file is `preamble` bytes and then blocks of `block_size` bytes
-    (the last may be short). `used` holds the numbers of the blocks that matter, None for all; the
-    others may change while being read.
+    `length` bytes count. The engine's file is `preamble` bytes and then blocks of `block_size`
+    bytes (the last may be short). `used` holds the numbers of the blocks that matter, None for
+    all; the others may change while being read.
     """
 
     name: Literal["main", "tail"]
@@ -92,7 +92,7 @@ class FrozenImage:
                 check()
 
 
-class FreezeBroken(Exception):  # noqa: N818 - a state, handled by taking the snapshot again
+class FreezeBroken(Exception):
     """The engine wrote its headers while the image was being read: discard it and freeze again."""
 
 

@@ -1,13 +1,13 @@
 """The checkpoint: what a file holds, as one value that is committed with the rows it covers.
 
-It names the state by (lineage, generation, version), keeps the position of every shard, the progress
-of the bootstrap scan and the proof times from which ages are computed:
+It names the state by (lineage, generation, version), keeps the position of every shard, the
+progress of the bootstrap scan and the proof times from which ages are computed:
 
     bound(AFTER s, AT s)  = max(created of newest applied record, tip_at) + retention
     bound(FROM_START)     = max(time in the shard's id, tip_at, skip_before) + retention
     bound(END)            = bound of its children; none known: ended_at + retention
     resumable_until       = min over shards with unread records − margin
-    age                   = retention − margin − (resumable_until − now), so age 0 is "proven just now"
+    age                   = retention − margin − (resumable_until − now); 0 is "proven just now"
 
 `updated_at` takes no part: an empty poll moves it without moving the position. All times are epoch
 seconds of the service's clock. No I/O and no clock here.
@@ -32,7 +32,7 @@ MARGIN_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Which table, which stream of it and which bootstrap: a re-created table is another lineage."""
+    """Which table, which stream of it, which bootstrap: a re-created table is another lineage."""
 
     table_name: str
     table_id: str
@@ -42,7 +42,7 @@ class Lineage:
     @property
     def id(self) -> str:
         """A short printable digest, used in file and object names."""
-        text = "\n".join((self.table_id, self.stream_arn, self.epoch))
+        text = f"{self.table_id}\n{self.stream_arn}\n{self.epoch}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def same_source(self, table_id: str, stream_arn: str) -> bool:

@@ -1,14 +1,14 @@
 """The typed columns of a dataset: which attribute lives where, and when a column is added.
 
-The row law: a typed cell is filled only if its inverse gives back the attribute; everything else goes,
-as typed DynamoDB JSON, into the column `_rest`. So a column is a convenience that can never lose data,
-and its type is never changed while applying.
+The row law: a typed cell is filled only if its inverse gives back the attribute; everything else
+goes, as typed DynamoDB JSON, into the column `_rest`. So a column is a convenience that can never
+lose data, and its type is never changed while applying.
 
     item(row) = inverse of every filled cell, then overridden by `_rest`
 
-A NULL cell means: the attribute is absent, or it stands in `_rest`. Names that are empty, too long,
-reserved, or equal to an earlier column's but for case get no column. At most `COLUMN_BUDGET` columns,
-first by frequency; the rest of the attributes live in `_rest`.
+A NULL cell means: the attribute is absent, or it stands in `_rest`. Names that are empty, too
+long, reserved, or equal to an earlier column's but for case get no column. At most `COLUMN_BUDGET`
+columns, first by frequency; the rest of the attributes live in `_rest`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ COLUMN_BUDGET = 200
 RESERVED = frozenset({"_h", "_rest", "_dead", "rowid"})
 _NAME_LIMIT = 255
 
-# text: S · integer: N that fits 64 bits · decimal: N with a fraction, kept exactly · boolean: BOOL ·
-# binary: B · json: M, L and sets as plain JSON.
+# text: S · integer: N that fits 64 bits · decimal: N with a fraction, kept exactly · boolean: BOOL
+# · binary: B · json: M, L and sets as plain JSON.
 Kind = Literal["text", "integer", "decimal", "boolean", "binary", "json"]
 
 

@@ -5,8 +5,8 @@ trailing zeros, no exponent): emulators echo what was written, AWS normalises.
 
     identity = md5( for each key attribute: type letter, byte length as 8 hex digits, value bytes )
 
-The value bytes are UTF-8 text for S, the canonical text for N and the raw bytes for B. md5 is used for
-its width, not for secrecy: 64 bits would delete a stranger's row once in a life of 10^9 keys.
+The value bytes are UTF-8 text for S, the canonical text for N and the raw bytes for B. md5 is used
+for its width, not for secrecy: 64 bits would delete a stranger's row once in a life of 10^9 keys.
 """
 
 from __future__ import annotations

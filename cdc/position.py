@@ -1,13 +1,13 @@
 """Where reading stands in one shard, as a value that prints, parses and compares.
 
-    FROM_START(skip_before)   the shard's oldest record; records created before `skip_before` are skipped
+    FROM_START(skip_before)   the shard's oldest record; those created before it are skipped
     AT s                      the record s itself is the next one (inclusive)
     AFTER s                   the record behind s is the next one (exclusive)
     END                       every record was read; only children remain
 
-Sequence numbers are digit strings of varying length (21 to 40 digits, leading zeros occur). The text
-is kept as the service gave it, because calls need it verbatim; order is that of the integers, within
-one shard only. Source: DynamoDB Streams API reference, StreamRecord.SequenceNumber.
+Sequence numbers are digit strings of varying length (21 to 40 digits, leading zeros occur). The
+text is kept as the service gave it, because calls need it verbatim; order is that of the integers,
+within one shard only. Source: DynamoDB Streams API reference, StreamRecord.SequenceNumber.
 """
 
 from __future__ import annotations

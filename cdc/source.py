@@ -1,4 +1,4 @@
-"""The contract of a change source, in plain values and bytes so that workers in other processes fit.
+"""The contract of a change source, in plain values and bytes, so that other processes fit in.
 
 Ordering: records of one shard come in sequence order; nothing is ordered across shards.
 Idempotence: every call may be repeated; reading a position twice gives the same records.
