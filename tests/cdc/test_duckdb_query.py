@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cdc.accelerator import Accelerator, QueryLimits, QueryRefused
+from cdc.duckdb_query import CONCURRENT
 from cdc.engines import open_accelerator
 from tests.cdc.hostile_duckdb import HOSTILE
 from tests.contracts.accelerator import BY_ID, DATASET, Producer, item
@@ -39,6 +40,16 @@ def accelerator(folder: Path) -> Iterator[Accelerator]:
 
 def rows(accelerator: Accelerator, sql: str, **limits: Any) -> list[tuple[Any, ...]]:
     return list(accelerator.query(sql, QueryLimits(**limits)).rows)
+
+
+def wait_for_questions(accelerator: Accelerator, count: int) -> None:
+    """Wait until so many questions have been admitted, and a moment more for them to run."""
+    slots = accelerator._queries._slots  # type: ignore[attr-defined]
+    until = time.monotonic() + 30
+    while slots._value > CONCURRENT - count:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    time.sleep(0.2)
 
 
 def footprint(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -226,12 +237,12 @@ def test_a_third_question_waits_and_is_then_refused(accelerator: Accelerator) ->
 
     def ask() -> None:
         with pytest.raises(QueryRefused):
-            rows(accelerator, slow, seconds=1.5)
+            rows(accelerator, slow, seconds=3)
 
     threads = [threading.Thread(target=ask) for _ in range(2)]
     for thread in threads:
         thread.start()
-    time.sleep(0.3)
+    wait_for_questions(accelerator, 2)
     with pytest.raises(QueryRefused) as refused:
         rows(accelerator, "SELECT 1", seconds=0.2)
     for thread in threads:
@@ -246,12 +257,12 @@ def test_a_writer_goes_on_while_a_question_runs(accelerator: Accelerator) -> Non
 
     def ask() -> None:
         with pytest.raises(QueryRefused):
-            rows(accelerator, slow, seconds=1)
+            rows(accelerator, slow, seconds=3)
 
     thread = threading.Thread(target=ask)
     thread.start()
-    for _ in range(5):
-        accelerator.apply(*_empty_commit(accelerator))
+    wait_for_questions(accelerator, 1)
+    accelerator.apply(*_empty_commit(accelerator))
     assert thread.is_alive()
     thread.join()
 
@@ -268,7 +279,7 @@ def test_closing_does_not_wait_for_a_question(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=ask)
     thread.start()
-    time.sleep(0.3)
+    wait_for_questions(opened, 1)
     opened.close()
     thread.join(timeout=10)
 
