@@ -92,19 +92,19 @@ class Capture:
             stop=self._stop,
             on_commit=self._on_commit,
         )
-        if opened.is_bootstrap and self._on_commit is not None:
-            self._on_commit(opened.checkpoint)
-        loop = Loop(
-            self._source,
-            self._accelerator,
-            self._settings,
-            self._workers,
-            troubles,
-            opened,
-            committer,
-            self._board,
-        )
         try:
+            if opened.is_bootstrap and self._on_commit is not None:
+                self._on_commit(opened.checkpoint)
+            loop = Loop(
+                self._source,
+                self._accelerator,
+                self._settings,
+                self._workers,
+                troubles,
+                opened,
+                committer,
+                self._board,
+            )
             while not self._stop.is_set():
                 loop.step()
             loop.finish()
@@ -112,6 +112,8 @@ class Capture:
             # A table that was made anew shows as anything; say what it is before that.
             self._raise_if_changed(opened.checkpoint)
             raise
+        finally:
+            committer.close()
 
     def _raise_if_changed(self, checkpoint: Checkpoint) -> None:
         try:

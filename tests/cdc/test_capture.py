@@ -266,7 +266,8 @@ def test_a_backlog_makes_batches_larger(world: World) -> None:
 def test_one_poll_of_a_shard_is_under_way_at_a_time_and_not_more_than_five_a_second() -> None:
     world = World()
     world.settings = CaptureSettings(skip_slack_seconds=1e6)
-    world.fill(9_000)
+    world.fill(2_000)
+    world.table.page_records = 100
 
     world.run(2.0)
 

@@ -59,14 +59,12 @@ def assert_recent(world: World) -> None:
     stored = {item["id"]["S"]: item for page in world.file.items() for item in page}
     horizon = world.clock.now - LATEST_SECONDS
     for key, history in world.table.history.items():
-        before = [item for time, item in history if time <= horizon][-1:]
-        allowed = before + [item for time, item in history if time > horizon] or [None]
-        if history[0][0] > horizon:
-            allowed = [*allowed, None]
+        settled = [item for time, item in history if time <= horizon] or [None]
+        allowed = [settled[-1], *(item for time, item in history if time > horizon)]
         assert stored.get(key) in allowed, f"{key}: {stored.get(key)} of {json.dumps(allowed)}"
 
 
-@settings(max_examples=60)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 2**32),
     shards=st.integers(1, 3),
@@ -79,7 +77,10 @@ def test_whatever_happens_the_file_ends_with_the_table(
     seed: int, shards: int, page_records: int, empty_pages: int, late: float, propagation: float
 ) -> None:
     chance = random.Random(seed)
-    settings = CaptureSettings(scan_segments=3, shard_calls_per_second=50.0)
+    # With one record in a page, a poll each quarter of a second would not keep up.
+    settings = CaptureSettings(
+        scan_segments=3, shard_calls_per_second=50.0, poll_interval_seconds=0.02
+    )
     world = World(shards=shards, settings=settings, seed=seed)
     world.table.page_records = page_records
     world.table.empty_pages = empty_pages
@@ -100,7 +101,7 @@ def test_whatever_happens_the_file_ends_with_the_table(
     assert versions == list(range(1, len(versions) + 1))
 
 
-@settings(max_examples=60)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32), shards=st.integers(1, 3), empty_pages=st.sampled_from([0, 4]))
 def test_ready_means_that_no_write_but_the_latest_is_missing(
     seed: int, shards: int, empty_pages: int
