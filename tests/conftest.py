@@ -41,6 +41,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "house")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the tests marked soak, only those")
+    parser.addoption("--full", action="store_true", help="all flights in tests/e2e, not a slice")
 
 
 def pytest_configure(config: pytest.Config) -> None:

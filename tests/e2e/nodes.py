@@ -1,0 +1,310 @@
+"""Real nodes for the stories: `snowmelt run` and the other verbs as processes of their own.
+
+Every wait has a bound; when it passes, the failure carries the end of the node's log.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cdc.engines import open_accelerator
+from cdc.keys import Item
+from cdc.rebuild import canonical_item
+from snowmelt import client
+from snowmelt.errors import NodeUnreachable
+from tests.servers.dynamodb_local import DynamoDBLocal
+from tests.servers.process import FOREIGN_VARIABLES, free_ports
+from tests.servers.seaweedfs import SeaweedFS
+
+# The machine may be busy with seven other suites; a wait that is too long costs only failures.
+PATIENCE_SECONDS = 60.0
+_POLL_SECONDS = 0.05
+
+Document = dict[str, Any]
+Key = tuple[str, ...]
+
+
+def table_params(server: DynamoDBLocal, **more: Any) -> Document:
+    """The `params` of a dataset that name DynamoDB Local."""
+    return {
+        "dynamodb_aws_region": server.region,
+        "dynamodb_aws_auth": "key",
+        "dynamodb_aws_access_key_id": server.access_key,
+        "dynamodb_aws_secret_access_key": server.secret_key,
+        "endpoint_url": server.endpoint_url,
+        **more,
+    }
+
+
+def bucket(server: SeaweedFS, name: str) -> Document:
+    """The `snapshots` section for a new bucket of SeaweedFS."""
+    return {
+        "location": f"s3://{server.bucket(name)}/snapshots",
+        "params": {
+            "s3_auth": "key",
+            "s3_key": server.access_key,
+            "s3_secret": server.secret_key,
+            "s3_region": server.region,
+            "s3_endpoint": server.endpoint_url,
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a verb ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Node:
+    """One node with a directory of its own. `document` is written as it is when a process starts.
+
+    `name` is the dataset's; `home` holds configuration, log and, without another path, the file.
+    """
+
+    home: Path
+    document: Document
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        runtime = self.document.setdefault("runtime", {})
+        admin, query = free_ports(2)
+        runtime.setdefault("admin", f"127.0.0.1:{admin}")
+        runtime.setdefault("query", f"127.0.0.1:{query}")
+        runtime.setdefault("data_dir", str(self.home / "data"))
+        self.admin, self.query = str(runtime["admin"]), str(runtime["query"])
+        self.config = self.home / "node.yaml"
+        self.log = self.home / "node.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    # ------------------------------------------------------------ what it is
+
+    @property
+    def dataset(self) -> Document:
+        section: Document = self.document["datasets"][0]
+        return section
+
+    @property
+    def name(self) -> str:
+        return str(self.dataset["name"])
+
+    @property
+    def engine(self) -> str:
+        return str(self.dataset["acceleration"].get("engine", "duckdb"))
+
+    @property
+    def path(self) -> Path:
+        given = self.dataset["acceleration"].get("path")
+        data_dir = Path(self.document["runtime"]["data_dir"])
+        return Path(given) if given else data_dir / f"{self.name}.{self.engine}"
+
+    # ------------------------------------------------------------ its process
+
+    def start(self) -> "Node":
+        self.config.write_text(yaml.safe_dump(self.document, sort_keys=False))
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "snowmelt", "run", "-c", str(self.config)],
+                env=self._environment(),
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        return self
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        process = self._process
+        assert process is not None
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            return process.wait(timeout=PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(self.with_log("did not end after SIGTERM")) from None
+
+    def kill(self) -> None:
+        """SIGKILL, if it still runs."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(timeout=10)
+
+    def _environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if k not in FOREIGN_VARIABLES}
+        return {**kept, "PYTHONPATH": str(Path(__file__).parents[2]), **self.environment}
+
+    # ------------------------------------------------------------ waiting
+
+    def wait_until(self, what: str, holds: Callable[[], bool]) -> None:
+        """Fails with the log if it does not hold in time, or if the process ended before."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < end:
+            if holds():
+                return
+            if self._process is not None and self._process.poll() is not None:
+                ended = f"ended with {self._process.returncode} before: {what}"
+                raise AssertionError(self.with_log(ended))
+            time.sleep(_POLL_SECONDS)
+        status = json.dumps(self.status(), indent=1) if self.answers() else "no answer"
+        raise AssertionError(self.with_log(f"waited in vain: {what}\nstatus: {status}"))
+
+    def wait_ready(self) -> "Node":
+        self.wait_until("ready", self.is_ready)
+        return self
+
+    def wait_for_records(self, count: int) -> None:
+        """Until so many stream records were committed by this process."""
+        self.wait_until(f"{count} records", lambda: self.status()["records_total"] >= count)
+
+    def wait_for_rows(self, count: int) -> None:
+        """By SQL, because the count in the status is a few seconds old."""
+        statement = f'select count(*) as n from "{self.name}"'
+        self.wait_until(f"{count} rows", lambda: self.sql(statement) == [{"n": count}])
+
+    def wait_for_item(self, key: Sequence[str], wanted: Item | None) -> None:
+        """Until the item is as wanted, exactly; None: gone."""
+        form = None if wanted is None else canonical_item(wanted)
+
+        def is_there() -> bool:
+            found = self.get(key)
+            return (None if found is None else canonical_item(found)) == form
+
+        self.wait_until(f"item {list(key)}", is_there)
+
+    def wait_for_snapshot(self, count: int = 1) -> Document:
+        """Until so many were published by this process; returns the producer's status."""
+        self.wait_until(f"{count} snapshots", lambda: self.snapshot()["published_total"] >= count)
+        return self.snapshot()
+
+    # ------------------------------------------------------------ what it says
+
+    def answers(self) -> bool:
+        try:
+            return client.request(self.admin, "GET", "/health")[0] == 200
+        except NodeUnreachable:
+            return False
+
+    def is_ready(self) -> bool:
+        try:
+            return client.request(self.admin, "GET", "/v1/ready")[0] == 200
+        except NodeUnreachable:
+            return False
+
+    def status(self) -> Document:
+        status: Document = client.call(self.admin, "GET", "/v1/status")["datasets"][0]
+        return status
+
+    def snapshot(self) -> Document:
+        snapshot: Document = self.status()["snapshot"]
+        return snapshot
+
+    def state(self) -> str:
+        """The state, `no answer` before the listeners are open."""
+        return str(self.status()["state"]) if self.answers() else "no answer"
+
+    def sql(self, statement: str) -> Any:
+        return client.call(self.query, "POST", f"/v1/sql?dataset={self.name}", statement.encode())
+
+    def get(self, key: Sequence[str]) -> Item | None:
+        target = f"/v1/datasets/{self.name}/item"
+        answer = client.call(self.query, "POST", target, json.dumps(list(key)).encode())
+        item: Item | None = answer["item"]
+        return item
+
+    def create_snapshot(self) -> Document:
+        target = f"/v1/datasets/{self.name}/acceleration/snapshots"
+        report: Document = client.call(self.query, "POST", target, b"")
+        return report
+
+    def events(self, event: str) -> list[Document]:
+        """The lines of the log with this event, of every process of this node."""
+        lines = (line for line in self.log.read_text().splitlines() if line.startswith("{"))
+        return [found for line in lines if (found := json.loads(line))["event"] == event]
+
+    def with_log(self, message: str) -> str:
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        shown = "\n".join(line[:400] for line in lines[-40:])
+        return f"{self.home.name}: {message}\n--- the end of its log\n{shown}"
+
+    # ------------------------------------------------------------ beside it
+
+    def verb(self, *words: str, configured: bool = True) -> Finished:
+        """Another verb with this node's configuration, in its directory."""
+        self.config.write_text(yaml.safe_dump(self.document, sort_keys=False))
+        environment = self._environment()
+        if configured:
+            environment["SNOWMELT_CONFIG"] = str(self.config)
+        done = subprocess.run(
+            [sys.executable, "-m", "snowmelt", *words],
+            env=environment,
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    def items(self) -> dict[Key, Item]:
+        """Every item of the stopped node's file by its key, in canonical form."""
+        assert self._process is None or self._process.poll() is not None, "stop it first"
+        return items_of(self.path, self.name, "sqlite" if self.engine == "sqlite" else "duckdb")
+
+
+def items_of(path: Path, dataset: str, engine: str = "duckdb") -> dict[Key, Item]:
+    """Every item of a file by its key, in canonical form."""
+    file = open_accelerator("sqlite" if engine == "sqlite" else "duckdb", path, dataset)
+    try:
+        names = [each.name for each in file.keys.attributes]
+        return _by_key((item for page in file.items() for item in page), names)
+    finally:
+        file.close()
+
+
+def table_items(server: DynamoDBLocal, table: str, keys: Sequence[str]) -> dict[Key, Item]:
+    """Every item of the table by its key, in canonical form, read by a plain boto3 Scan."""
+    pages = server.dynamodb().get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    return _by_key((item for page in pages for item in page["Items"]), keys)
+
+
+def _by_key(items: Iterable[Item], names: Sequence[str]) -> dict[Key, Item]:
+    found: dict[Key, Item] = {}
+    for item in map(canonical_item, items):
+        key = tuple(str(next(iter(item[name].values()))) for name in names)
+        assert key not in found, f"{key} occurs twice"
+        found[key] = item
+    return found
+
+
+def differences(wanted: Mapping[Key, Item], found: Mapping[Key, Item], most: int = 5) -> str:
+    """Empty if both hold the same items; else how many differ, and the first of them."""
+    lines = [f"{key}: missing" for key in wanted if key not in found]
+    lines += [f"{key}: too much" for key in found if key not in wanted]
+    lines += [
+        f"{key}: {name} is {item.get(name)}, wanted {wanted[key].get(name)}"
+        for key, item in found.items()
+        if key in wanted and item != wanted[key]
+        for name in sorted(item.keys() | wanted[key].keys())
+        if item.get(name) != wanted[key].get(name)
+    ]
+    return "\n".join([f"{len(lines)} differences", *lines[:most]]) if lines else ""
