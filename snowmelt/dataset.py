@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from cdc.accelerator import Accelerator
@@ -147,7 +146,7 @@ class DatasetRuntime:
             self._producer.announce_bootstrap()
         if start.rebuilds:
             self._rebuild()
-        self._follow(self.plan.path)
+        self._follow()
 
     def _wait(self, start: ColdStart) -> None:
         """Until the next decision; an old file is served meanwhile, where that was decided."""
@@ -165,12 +164,11 @@ class DatasetRuntime:
 
     def _serve_stale(self, stack: contextlib.ExitStack) -> None:
         plan = self.plan
-        serves = plan.policy().shard_not_found_behavior == "ready_before_load"
-        if self._rebuilding and serves and plan.path.exists():
+        if self._rebuilding and plan.serves_stale and plan.path.exists():
             stack.enter_context(self._serve(stack.enter_context(files.opened(plan, plan.path))))
 
-    def _follow(self, path: Path) -> None:
-        with files.opened(self.plan, path) as accelerator, self._serve(accelerator):
+    def _follow(self) -> None:
+        with files.opened(self.plan, self.plan.path) as accelerator, self._serve(accelerator):
             if self.plan.role == "edge":
                 self._enter("ready")
                 self._stop.wait()
@@ -194,8 +192,9 @@ class DatasetRuntime:
                 files.remove(plan, side)
                 raise
             finished = accelerator.checkpoint()
-        if self._stop.is_set() or finished is None:
-            return
+            status = self._capture_status()
+        if finished is None or status is None or not status.ready:
+            return  # stopped, or another node took over; it goes on from here or from a snapshot
         files.make_live(plan, side, finished.lineage)
         self._rebuild_wanted = self._rebuilding = False
         self._log.info("rebuilt", path=str(plan.path))

@@ -54,6 +54,11 @@ class DatasetPlan:
         return self._has_store and self.role == "central" and mode in {"enabled", "create_only"}
 
     @property
+    def serves_stale(self) -> bool:
+        """True if an expired file is served while a new one is built."""
+        return self.section.params.shard_not_found_behavior == "ready_before_load"
+
+    @property
     def _has_store(self) -> bool:
         return self.snapshots is not None and self.snapshots.enabled
 
