@@ -24,7 +24,7 @@ import msgspec
 
 from cdc.batch import Batch, Poison
 from cdc.columns import COLUMN_BUDGET, Columns
-from cdc.decode_engine import Change, DecodeEngine, Undecodable, key_identity
+from cdc.decode_engine import Decoded, DecodeEngine, Undecodable, key_identity
 from cdc.keys import KeySchema
 from cdc.records import StreamRecord
 
@@ -68,19 +68,22 @@ class Decoder:
 
         Raises Retryable if the memory limit is too small for the batch.
         """
-        read = [(page.shard_id, record) for page in pages for record in page.records]
-        changes = [
-            Change(shard, record.sequence, bytes(record.keys), _image(record))
-            for shard, record in read
-            if record.event_name == "REMOVE" or record.image is not None
-        ]
+        records = [record for page in pages for record in page.records]
+        keys = [bytes(record.keys) for record in records]
+        images = [_image(record) for record in records]
+        bad = {
+            position: "the record has no new image"
+            for position, record in enumerate(records)
+            if images[position] is None and record.event_name != "REMOVE"
+        }
+        decoded = self._decode(keys, images, columns, bad)
+        shards = [page.shard_id for page in pages for _ in page.records] if bad else []
         poison = [
-            Poison(shard, record.sequence, "the record has no new image", bytes(record.keys))
-            for shard, record in read
-            if record.event_name != "REMOVE" and record.image is None
+            Poison(shards[i], records[i].sequence, reason, images[i] or keys[i])
+            for i, reason in sorted(bad.items())
         ]
-        expired = sum(record.is_ttl for _, record in read if record.event_name == "REMOVE")
-        return self._batch(changes, columns, poison, records=len(read), ttl_deletes=expired)
+        expired = sum(record.is_ttl for record in records if record.event_name == "REMOVE")
+        return self._batch(decoded, poison, records=len(records), ttl_deletes=expired)
 
     def scan(self, items: Sequence[msgspec.Raw], columns: Columns) -> Batch:
         """The batch of scanned items. Poison has `SCAN` as shard and a digest as sequence number.
@@ -88,24 +91,17 @@ class Decoder:
         Raises Retryable if the memory limit is too small for the batch.
         """
         images = [bytes(item) for item in items]
-        changes = [Change(SCAN, "", image, image) for image in images]
-        return self._batch(changes, columns, [], records=len(items), ttl_deletes=0)
+        bad: dict[int, str] = {}
+        decoded = self._decode(images, images, columns, bad)
+        poison = [
+            Poison(SCAN, hashlib.sha256(images[i]).hexdigest()[:32], reason, images[i])
+            for i, reason in sorted(bad.items())
+        ]
+        return self._batch(decoded, poison, records=len(items), ttl_deletes=0)
 
     def _batch(
-        self,
-        changes: list[Change],
-        columns: Columns,
-        poison: list[Poison],
-        *,
-        records: int,
-        ttl_deletes: int,
+        self, decoded: Decoded, poison: list[Poison], *, records: int, ttl_deletes: int
     ) -> Batch:
-        try:
-            decoded = self._engine.decode(changes, columns)
-        except Undecodable:
-            changes, found = self._isolate(changes, columns)
-            poison = poison + found
-            decoded = self._engine.decode(changes, columns)
         return Batch(
             decoded.rows,
             decoded.columns,
@@ -117,43 +113,58 @@ class Decoder:
 
     # ------------------------------------------------------------ poison
 
-    def _isolate(
-        self, changes: list[Change], columns: Columns
-    ) -> tuple[list[Change], list[Poison]]:
-        found: dict[int, str] = {}
-        for position, change in enumerate(changes):
-            reason = self._complaint(change)
-            if reason is not None:
-                found[position] = reason
-        sound = [position for position in range(len(changes)) if position not in found]
+    def _decode(
+        self,
+        keys: Sequence[bytes],
+        images: Sequence[bytes | None],
+        columns: Columns,
+        bad: dict[int, str],
+    ) -> Decoded:
+        """Decode all but `bad` (position: reason); positions that turn out bad are added to it."""
+        if not bad:
+            try:
+                return self._engine.decode(keys, images, columns)
+            except Undecodable:
+                pass
+        bad |= self._complaints(keys, images)
+        sound = [position for position in range(len(keys)) if position not in bad]
         # A change may come to light only when a bad one that superseded it is gone.
-        while bad := self._bisect(changes, sound, columns):
-            found |= bad
-            sound = [position for position in sound if position not in bad]
-        poison = [_poison(changes[position], reason) for position, reason in sorted(found.items())]
-        return [changes[position] for position in sound], poison
+        while found := self._bisect(keys, images, sound, columns):
+            bad |= found
+            sound = [position for position in sound if position not in found]
+        return self._engine.decode([keys[i] for i in sound], [images[i] for i in sound], columns)
 
-    def _complaint(self, change: Change) -> str | None:
-        try:
-            key_identity(self._keys, change.keys)
-            if change.image is not None:
-                msgspec.json.decode(change.image)
-        except (Undecodable, msgspec.DecodeError, UnicodeDecodeError) as error:
-            return _reason(error)
-        return None
+    def _complaints(self, keys: Sequence[bytes], images: Sequence[bytes | None]) -> dict[int, str]:
+        """What a look at each record alone says against it: position and reason."""
+        found: dict[int, str] = {}
+        for position, (key, image) in enumerate(zip(keys, images, strict=True)):
+            try:
+                key_identity(self._keys, key)
+                if image is not None:
+                    msgspec.json.decode(image)
+            except (Undecodable, msgspec.DecodeError, UnicodeDecodeError) as error:
+                found[position] = _reason(error)
+        return found
 
     def _bisect(
-        self, changes: list[Change], positions: list[int], columns: Columns
+        self,
+        keys: Sequence[bytes],
+        images: Sequence[bytes | None],
+        positions: Sequence[int],
+        columns: Columns,
     ) -> dict[int, str]:
+        """What the engine refuses although it looks sound."""
         try:
-            self._engine.decode([changes[position] for position in positions], columns)
+            self._engine.decode(
+                [keys[i] for i in positions], [images[i] for i in positions], columns
+            )
         except Undecodable as error:
             if len(positions) == 1:
                 return {positions[0]: _reason(error)}
             half = len(positions) // 2
-            return self._bisect(changes, positions[:half], columns) | self._bisect(
-                changes, positions[half:], columns
-            )
+            parts = (positions[:half], positions[half:])
+            first, second = (self._bisect(keys, images, part, columns) for part in parts)
+            return first | second
         return {}
 
     # ------------------------------------------------------------ counts
@@ -173,12 +184,6 @@ def _image(record: StreamRecord) -> bytes | None:
     if record.event_name == "REMOVE" or record.image is None:
         return None
     return bytes(record.image)
-
-
-def _poison(change: Change, reason: str) -> Poison:
-    raw = change.keys if change.image is None else change.image
-    sequence = change.sequence or hashlib.sha256(raw).hexdigest()[:32]
-    return Poison(change.shard_id, sequence, reason, raw)
 
 
 def _reason(error: Exception) -> str:

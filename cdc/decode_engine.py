@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 import msgspec
@@ -32,15 +32,6 @@ _NESTED = ('{"M":', '{"L":', '{"SS":', '{"NS":', '{"BS":')
 
 class Undecodable(Exception):
     """Bad data in at least one record of the batch; any other error is trouble of the engine."""
-
-
-class Change(NamedTuple):
-    """One change to be decoded: typed JSON of the key and of the new image."""
-
-    shard_id: str
-    sequence: str
-    keys: bytes
-    image: bytes | None  # None: the item was deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +77,20 @@ class DecodeEngine:
     def close(self) -> None:
         self._connection.close()
 
-    def decode(self, changes: Sequence[Change], columns: Columns) -> Decoded:
+    def decode(
+        self, keys: Sequence[bytes], images: Sequence[bytes | None], columns: Columns
+    ) -> Decoded:
         """One row for each identity, the last change winning; the columns may have grown.
 
+        `keys` and `images` are typed JSON of the same changes; no image: the item was deleted.
         Raises Undecodable for bad data, Retryable if the memory limit is too small.
         """
-        identities = self._identities([change.keys for change in changes])
-        newest = {identity: position for position, identity in enumerate(identities)}
-        positions = sorted(newest.values())
-        images = [changes[position].image for position in positions]
+        identities = self._identities(keys)
+        if pc.count_distinct(identities).as_py() < len(identities):
+            newest = {identity: i for i, identity in enumerate(identities.to_pylist())}
+            positions = sorted(newest.values())
+            identities = identities.take(positions)
+            images = [images[position] for position in positions]
         cells = self._cells(images, columns)
         left = _leftovers(images, cells, columns, learn=len(columns) < self._budget)
         grown = promote(columns, left.unseen, budget=self._budget)
@@ -104,25 +100,24 @@ class DecodeEngine:
         rests: list[str | None] = [None] * len(images)
         for position, rest in zip(cells.misfits, left.rests, strict=True):
             rests[position] = rest
+        is_dead = pa.array([image is None for image in images], pa.bool_())
         rows = pa.Table.from_arrays(
-            [
-                pa.array([identities[position] for position in positions], pa.binary(16)),
-                pa.array([image is None for image in images], pa.bool_()),
-                *cells.arrays,
-                pa.array(rests, pa.string()),
-            ],
+            [identities.cast(pa.binary(16)), is_dead, *cells.arrays, pa.array(rests, pa.string())],
             schema=schema_of(grown),
         )
         return Decoded(rows, grown, left.counts)
 
-    def _identities(self, keys: list[bytes]) -> list[bytes]:
-        found = self._run(self._identity_sql, "keys", keys).column("h").to_pylist()
-        return [
+    def _identities(self, keys: Sequence[bytes]) -> pa.Array:
+        found = self._run(self._identity_sql, "keys", keys).column("h").combine_chunks()
+        if not found.null_count:
+            return found
+        identities = [
             key_identity(self._keys, text) if identity is None else identity
-            for identity, text in zip(found, keys, strict=True)
+            for identity, text in zip(found.to_pylist(), keys, strict=True)
         ]
+        return pa.array(identities, pa.binary())
 
-    def _cells(self, images: list[bytes | None], columns: Columns) -> _Cells:
+    def _cells(self, images: Sequence[bytes | None], columns: Columns) -> _Cells:
         result = self._run(cells_query(columns, _SOURCE), "image", images)
         arrays: list[pa.Array] = []
         exact: list[pa.Array] = []
@@ -190,7 +185,7 @@ def key_identity(keys: KeySchema, text: bytes) -> bytes:
 
 
 def _leftovers(
-    images: list[bytes | None], cells: _Cells, columns: Columns, *, learn: bool
+    images: Sequence[bytes | None], cells: _Cells, columns: Columns, *, learn: bool
 ) -> Leftovers:
     misfits = [images[position] or b"{}" for position in cells.misfits]
     try:

@@ -11,7 +11,7 @@ import json
 from functools import lru_cache
 
 from cdc.columns import Column, Columns, Kind
-from cdc.keys import KeyAttribute, KeySchema
+from cdc.keys import KeySchema, KeyType
 
 _TAGS: dict[Kind, str] = {
     "text": "S",
@@ -28,27 +28,39 @@ def identity_query(keys: KeySchema, source: str) -> str:
 
     The encoding is that of `KeySchema.identity`.
     """
-    parts = [_identity_part(attribute) for attribute in keys.attributes]
-    if any(attribute.type == "B" for attribute in keys.attributes):
-        types = [attribute.type for attribute in keys.attributes]
-        pairs = zip(parts, types, strict=True)
-        parts = [part if type_ == "B" else f"encode({part})" for part, type_ in pairs]
-    return f"SELECT unhex(md5({' || '.join(parts)})) AS h FROM {source}"
+    texts, typed = _key_texts(keys)
+    is_binary = any(attribute.type == "B" for attribute in keys.attributes)
+    parts = [
+        _identity_part(attribute.type, text, to_bytes=is_binary)
+        for attribute, text in zip(keys.attributes, texts, strict=True)
+    ]
+    return f"SELECT unhex(md5({' || '.join(parts)})) AS h FROM (SELECT {typed} FROM {source})"
 
 
-def _identity_part(attribute: KeyAttribute) -> str:
-    structure = _literal(json.dumps({attribute.name: {attribute.type: "VARCHAR"}}))
-    # One call for each attribute: a structure cannot hold two names that differ by case alone.
-    text = _at(_at(f"json_transform(keys, {structure})", 1), 1)
-    if attribute.type == "B":
+def _key_texts(keys: KeySchema) -> tuple[list[str], str]:
+    """Expressions for the text of each key attribute, and the columns they refer to."""
+    members = [{attribute.name: {attribute.type: "VARCHAR"}} for attribute in keys.attributes]
+    folded = {attribute.name.casefold() for attribute in keys.attributes}
+    if len(folded) == len(members):
+        members = [{name: tag for member in members for name, tag in member.items()}]
+        texts = [_at(_at("k0", i + 1), 1) for i in range(len(keys.attributes))]
+    else:  # a structure cannot hold two names that differ by case alone
+        texts = [_at(_at(f"k{i}", 1), 1) for i in range(len(members))]
+    structures = [_literal(json.dumps(member)) for member in members]
+    typed = [f"json_transform(keys, {text}) AS k{i}" for i, text in enumerate(structures)]
+    return texts, ", ".join(typed)
+
+
+def _identity_part(type_: KeyType, text: str, *, to_bytes: bool) -> str:
+    if type_ == "B":
         raw = f"TRY(from_base64({text}))"
         return f"encode('B' || printf('%08x', octet_length({raw}))) || {raw}"
-    encoded = f"'{attribute.type}' || printf('%08x', strlen({text})) || {text}"
-    if attribute.type == "S":
-        return encoded
-    canonical = r"-?(0|[1-9][0-9]*)([.][0-9]*[1-9])?"
-    is_canonical = f"regexp_full_match({text}, {_literal(canonical)}) AND {text} <> '-0'"
-    return f"CASE WHEN {is_canonical} THEN {encoded} END"
+    part = f"'{type_}' || printf('%08x', strlen({text})) || {text}"
+    if type_ == "N":
+        canonical = _literal(r"-?(0|[1-9][0-9]*)([.][0-9]*[1-9])?")
+        is_canonical = f"regexp_full_match({text}, {canonical}) AND {text} <> '-0'"
+        part = f"CASE WHEN {is_canonical} THEN {part} END"
+    return f"encode({part})" if to_bytes else part
 
 
 @lru_cache(maxsize=16)

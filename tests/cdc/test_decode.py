@@ -313,13 +313,13 @@ def test_a_scanned_item_that_cannot_be_decoded_is_put_aside(decoder: Decoder) ->
 
 
 def test_a_batch_larger_than_the_memory_limit_is_decoded_in_slices() -> None:
-    decoder = Decoder(KEYS, memory_limit="160MB")
-    items = [_raw({"id": {"S": str(i)}, "v": {"S": "x" * 390_000}}) for i in range(500)]
+    decoder = Decoder(KEYS, memory_limit="128MB")
+    items = [_raw({"id": {"S": str(i)}, "v": {"S": "x" * 390_000}}) for i in range(150)]
 
     batch = decoder.scan(items, Columns())
 
     assert {len(cell) for cell in _cells(batch)} == {390_000}
-    assert _cells(batch, "id") == [str(i) for i in range(500)]
+    assert _cells(batch, "id") == [str(i) for i in range(150)]
     decoder.close()
 
 
