@@ -9,7 +9,7 @@ from pathlib import Path
 from cdc.accelerator import Accelerator
 from cdc.checkpoint import Lineage
 from cdc.engines import fold_log, open_accelerator, sidecars
-from restorer.switch import Origin, switch, work_directory
+from restorer.switch import Origin, forget_previous, switch, work_directory
 from snowmelt.errors import UsageError
 from snowmelt.wiring import DatasetPlan
 
@@ -34,6 +34,8 @@ def opened(plan: DatasetPlan, path: Path) -> Iterator[Accelerator]:
         create=is_new,
         memory_limit=acceleration.memory_limit,
     )
+    if path == plan.path:
+        forget_previous(path)  # the file it replaced is of no use once this one is open
     try:
         yield accelerator
     finally:
