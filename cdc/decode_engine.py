@@ -1,7 +1,9 @@
 """The vectorised decode: changes of a batch become Arrow rows in an in-memory DuckDB.
 
 Nothing here puts records aside: a batch decodes as a whole or raises `Undecodable`.
-The instance has no files, no network and a memory limit; one thread at a time may use it.
+Planning costs more than decoding a small batch, so statements are prepared once and read their
+input through an object whose table is exchanged. The instance has no files, no network and a
+memory limit; one thread at a time may use it.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from cdc.keys import KeySchema
 from cdc.misfits import Leftovers, leftovers
 from cdc.nested import plain_from_typed
 
-_SOURCE = "decoder_input"
+_KEYS = "decoder_keys"
+_IMAGES = "decoder_images"
 # A statement needs about ten times the bytes of its images: 8 MB leave room within 512.
 _SLICE_BYTES = 8 * 1024 * 1024
 _NESTED = ('{"M":', '{"L":', '{"SS":', '{"NS":', '{"BS":')
@@ -60,7 +63,7 @@ class DecodeEngine:
     ) -> None:
         self._keys = keys
         self._budget = column_budget
-        self._identity_sql = identity_query(keys, _SOURCE)
+        self._prepared: Columns | None = None
         self._connection = duckdb.connect(
             ":memory:",
             config={
@@ -73,6 +76,12 @@ class DecodeEngine:
                 "lock_configuration": True,
             },
         )
+
+        self._key_texts = _Texts("keys")
+        self._image_texts = _Texts("image")
+        self._connection.register(_KEYS, self._key_texts)
+        self._connection.register(_IMAGES, self._image_texts)
+        self._connection.execute(f"PREPARE identities AS {identity_query(keys, _KEYS)}").fetchall()
 
     def close(self) -> None:
         self._connection.close()
@@ -108,7 +117,7 @@ class DecodeEngine:
         return Decoded(rows, grown, left.counts)
 
     def _identities(self, keys: Sequence[bytes]) -> pa.Array:
-        found = self._run(self._identity_sql, "keys", keys).column("h").combine_chunks()
+        found = self._run("identities", self._key_texts, keys).column("h").combine_chunks()
         if not found.null_count:
             return found
         identities = [
@@ -118,7 +127,8 @@ class DecodeEngine:
         return pa.array(identities, pa.binary())
 
     def _cells(self, images: Sequence[bytes | None], columns: Columns) -> _Cells:
-        result = self._run(cells_query(columns, _SOURCE), "image", images)
+        self._prepare(columns)
+        result = self._run("cells", self._image_texts, images)
         arrays: list[pa.Array] = []
         exact: list[pa.Array] = []
         for i, column in enumerate(columns):
@@ -137,28 +147,49 @@ class DecodeEngine:
         claimed = _claimed(patterns, columns) if columns.all else [frozenset()] * len(misfits)
         return _Cells(arrays, misfits.to_pylist(), claimed)
 
-    def _run(self, sql: str, name: str, texts: Sequence[bytes | None]) -> pa.Table:
-        parts = [self._run_slice(sql, name, texts[part]) for part in _slices(texts)]
+    def _prepare(self, columns: Columns) -> None:
+        if columns == self._prepared:
+            return
+        if self._prepared is not None:
+            self._prepared = None
+            self._connection.execute("DEALLOCATE cells").fetchall()
+        self._connection.execute(f"PREPARE cells AS {cells_query(columns, _IMAGES)}").fetchall()
+        self._prepared = columns
+
+    def _run(self, statement: str, source: _Texts, texts: Sequence[bytes | None]) -> pa.Table:
+        parts = [self._run_slice(statement, source, texts[part]) for part in _slices(texts)]
         return parts[0] if len(parts) == 1 else pa.concat_tables(parts)
 
-    def _run_slice(self, sql: str, name: str, texts: Sequence[bytes | None]) -> pa.Table:
+    def _run_slice(self, statement: str, source: _Texts, texts: Sequence[bytes | None]) -> pa.Table:
         try:
-            table = pa.table({name: pa.array(texts, pa.string())})
+            source.fill(texts)
+            return self._connection.sql(f"EXECUTE {statement}").to_arrow_table()
         except pa.ArrowInvalid as error:
             raise Undecodable(f"not UTF-8: {error}") from error
-        self._connection.register(_SOURCE, table)
-        try:
-            return self._connection.sql(sql).to_arrow_table()
         except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
             raise Undecodable(str(error)) from error
         except duckdb.OutOfMemoryException as error:
             raise Retryable(
-                f"decoding {table.num_rows} records ({table.nbytes} bytes) needs more memory than "
-                "the decoder may use",
+                f"decoding {len(texts)} records ({source.table.nbytes} bytes) needs more memory "
+                "than the decoder may use",
                 hint="give the decoder a larger memory limit",
             ) from error
         finally:
-            self._connection.unregister(_SOURCE)
+            source.fill([])
+
+
+class _Texts:
+    """The input of a prepared statement: a table of one text column that can be exchanged."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.fill([])
+
+    def fill(self, texts: Sequence[bytes | None]) -> None:
+        self.table = pa.table({self._name: pa.array(texts, pa.string())})
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.table.__arrow_c_stream__(requested_schema)
 
 
 def _slices(texts: Sequence[bytes | None]) -> list[slice]:
