@@ -103,6 +103,10 @@ class Call:
     endpoint: str
 
     @property
+    def table(self) -> str:
+        return self.resource.rpartition(" of ")[2]
+
+    @property
     def where(self) -> str:
         return f"dynamodb:{self.action} on {self.resource} in {self.region or 'no region'}"
 
@@ -142,7 +146,9 @@ def _of_service(error: boto.ClientError, call: Call) -> CdcError:
         kind = IteratorExpired  # a damaged iterator is replaced like an expired one
     hint = None
     if kind is AccessDenied:
-        hint = f"allow dynamodb:{call.action} on {call.resource}"
+        # Policies name streams, never shards.
+        where = call.resource if call.action in _TABLE_ACTIONS else f"the stream of {call.table}"
+        hint = f"allow dynamodb:{call.action} on {where}"
     if kind is CredentialsRejected and "Signature" in code and "expired" in said.lower():
         hint = "check this machine's clock"
     if kind is SourceUnreachable:

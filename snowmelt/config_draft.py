@@ -63,9 +63,9 @@ class Draft:
 
     def _tell(self, error: ValidationError) -> None:
         # What a reference could not give is told once, not again as a wrong value.
-        told = {problem.partition(": ")[0] for problem in self._problems}
+        told = [problem.partition(": ")[0] for problem in self._problems]
         found = lines(error, Config, self._where)
-        self._problems += [line for line in found if line.partition(": ")[0] not in told]
+        self._problems += [line for line in found if not _concerns(line, told)]
 
     # ------------------------------------------------------------ rewriting
 
@@ -147,6 +147,12 @@ def _not_ours(dataset: Any) -> str | None:
     if isinstance(acceleration, dict) and acceleration.get("enabled") is False:
         return ".acceleration.enabled: without acceleration there is nothing to keep"
     return None
+
+
+def _concerns(line: str, told: Sequence[str]) -> bool:
+    """True if a line is about one of these places, or about the section around one of them."""
+    path = line.partition(": ")[0]
+    return any(place == path or place.startswith(f"{path}.") for place in told)
 
 
 def _is_extra(detail: dict[str, Any]) -> bool:

@@ -69,4 +69,4 @@ def explain(error: Exception) -> list[str]:
     texts = [" ".join(str(error).split())]
     if isinstance(error, ConfigError):
         texts = [f"{error.source}: {problem}" for problem in error.problems]
-    return [f"snowmelt: error: {text}{'; ' if hint else ''}{hint}" for text in texts]
+    return [f"snowmelt: error: {text.rstrip('.')}{'; ' if hint else ''}{hint}" for text in texts]

@@ -8,6 +8,7 @@ from cdc.accelerator import Accelerator
 from cdc.capture import Capture
 from cdc.capture_status import CaptureStatus
 from restorer.errors import WouldOverwrite
+from restorer.local import inspect_local
 from restorer.switch import recover
 from snowmelt import files
 from snowmelt.catching_up import stopped_when_ready
@@ -23,15 +24,14 @@ def load_table(
     Raises WouldOverwrite for a complete file without `replace`, and the errors of capture.
     """
     recover(plan.path)
+    if not replace:
+        _check_is_ours(plan)
     target = files.side_path(plan) if replace else plan.path
     description = plan.source.describe()
     with (
         progress(f"bootstrapping {plan.name}", progress_mode, unit="items") as report,
         files.opened(plan, target) as accelerator,
     ):
-        stored = accelerator.checkpoint()
-        if not replace and stored is not None and stored.scan.ended_at is not None:
-            raise WouldOverwrite(f"{plan.path} is already loaded")
         _run(plan, accelerator, stop, report, description.item_count)
         finished = accelerator.checkpoint()
     if finished is None or finished.scan.ended_at is None or stop.is_set():
@@ -39,6 +39,14 @@ def load_table(
     if replace:
         files.make_live(plan, target, finished.lineage)
     return True
+
+
+def _check_is_ours(plan: DatasetPlan) -> None:
+    local = inspect_local(plan.path, plan.name)
+    if local.exists and local.lineage is None:
+        raise WouldOverwrite(f"{plan.path} is no file of ours: {local.problem}")
+    if local.is_complete:
+        raise WouldOverwrite(f"{plan.path} is already loaded")
 
 
 def _run(

@@ -41,7 +41,7 @@ def _usage(error: Exception) -> str:
     text = error.format_message() if hasattr(error, "format_message") else str(error)
     if not text or text.startswith("Usage:"):
         return text  # a verb without arguments shows its help
-    return f"snowmelt: error: {' '.join(text.split())}; see `snowmelt --help`"
+    return f"snowmelt: error: {' '.join(text.split()).rstrip('.')}; see `snowmelt --help`"
 
 
 def _explain(error: Exception) -> int:

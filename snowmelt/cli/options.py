@@ -45,7 +45,9 @@ def choose(config: Config, name: str | None) -> DatasetSection:
     try:
         return config.dataset(name)
     except LookupError as error:
-        raise UsageError(f"--dataset: {error}", hint="name one with --dataset") from error
+        names = ", ".join(dataset.name for dataset in config.datasets)
+        what = f"--dataset {name}: there is none of this name" if name else "which dataset?"
+        raise UsageError(what, hint=f"say --dataset with one of {names}") from error
 
 
 def print_json(document: Any) -> None:

@@ -83,6 +83,7 @@ def restore(
     """Ends with 0 if the file can be used, or with the code that says why not."""
     from snowmelt.operator import Wanted, target_of_config, target_of_location
 
+    patience = _patience(wait_for_snapshot)
     wanted = Wanted(
         selection=selection(snapshot, at, data_version),
         allow_bootstrap=not no_bootstrap,
@@ -97,7 +98,7 @@ def restore(
     if if_not_exists and target.path.exists():
         print(f"{target.path}: exists, left alone", file=sys.stderr)
         return _end(command, 0)
-    report = _restore(target, wait_for_snapshot, if_snapshot_exists, progress)
+    report = _restore(target, patience, if_snapshot_exists, progress)
     if report is None:
         return _end(command, 0)
     _show(target.dataset, target.path, report, dry_run, as_json)
@@ -105,19 +106,15 @@ def restore(
 
 
 def _restore(
-    target: Any, wait: str | None, if_snapshot_exists: bool, mode: str
+    target: Any, patience: float | None, if_snapshot_exists: bool, mode: str
 ) -> RestoreReport | None:
     from restorer.errors import NothingToRestore
     from restorer.restore import restore as run
-    from snowmelt.durations import parse_duration
-    from snowmelt.errors import UsageError, WaitTimedOut
+    from snowmelt.durations import format_duration
+    from snowmelt.errors import WaitTimedOut
     from snowmelt.progress import progress
 
-    try:
-        limit = parse_duration(wait) if wait else 0.0
-    except ValueError as error:
-        raise UsageError(f"--wait-for-snapshot {wait} {error}", hint="write e.g. 10m") from error
-    deadline = time.monotonic() + limit
+    deadline = time.monotonic() + (patience or 0.0)
     while True:
         try:
             with progress(f"restoring {target.dataset}", progress_mode(mode)) as report:
@@ -128,11 +125,24 @@ def _restore(
             if if_snapshot_exists:
                 print(f"{target.dataset}: no snapshot, nothing to do", file=sys.stderr)
                 return None
-            if not wait:
+            if patience is None:
                 raise
             if time.monotonic() >= deadline:
-                raise WaitTimedOut(f"no snapshot of {target.dataset} after {wait}") from error
+                what = f"{target.dataset} in {target.store.url}"
+                raise WaitTimedOut(
+                    f"no snapshot of {what} after {format_duration(patience)}"
+                ) from error
         time.sleep(_WAIT_POLL_SECONDS)
+
+
+def _patience(wait: str | None) -> float | None:
+    from snowmelt.durations import parse_duration
+    from snowmelt.errors import UsageError
+
+    try:
+        return None if wait is None else parse_duration(wait)
+    except ValueError as error:
+        raise UsageError(f"--wait-for-snapshot {wait} {error}", hint="write e.g. 10m") from error
 
 
 def selection(snapshot: str | None, at: str | None, data_version: int | None) -> Selection:

@@ -129,7 +129,7 @@ def test_a_denied_action_is_named_with_what_it_was_denied_on() -> None:
     ):
         source.list_shards()
 
-    assert caught.value.hint == "allow dynamodb:DescribeStream on stream of table flights"
+    assert caught.value.hint == "allow dynamodb:DescribeStream on the stream of table flights"
 
 
 def test_a_signature_error_repeats_neither_the_request_nor_the_secret() -> None:
