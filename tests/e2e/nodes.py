@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -223,6 +225,18 @@ class Node:
 
     def sql(self, statement: str) -> Any:
         return client.call(self.query, "POST", f"/v1/sql?dataset={self.name}", statement.encode())
+
+    def stale_sql(self, statement: str) -> tuple[Any, bool]:
+        """The rows, and whether the answer is labelled stale; (None, False) without an answer."""
+        url = f"http://{self.query}/v1/sql?dataset={self.name}"
+        try:
+            with urllib.request.urlopen(url, statement.encode(), timeout=10) as answer:
+                return json.load(answer), answer.headers.get("X-Snowmelt-Stale") == "true"
+        except urllib.error.HTTPError as error:
+            error.close()
+            return None, False
+        except OSError:
+            return None, False
 
     def get(self, key: Sequence[str]) -> Item | None:
         target = f"/v1/datasets/{self.name}/item"

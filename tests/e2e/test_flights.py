@@ -6,13 +6,12 @@ By default a slice of 20,000 flights and 2,000 changes; with `--full` all of the
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.e2e.changes import change
-from tests.e2e.nodes import Document, Node, bucket, differences, table_items, table_params
-from tests.flights import FLIGHTS, KEYS, flights, load
+from tests.e2e.nodes import Document, Key, Node, bucket, differences, table_items, table_params
+from tests.flights import FLIGHTS, KEYS, Item, flights, load
 from tests.servers.dynamodb_local import DynamoDBLocal
 from tests.servers.seaweedfs import SeaweedFS
 
@@ -29,15 +28,20 @@ class Loaded:
     rows: int
     changes: int
     changed: int = 0
+    _items: dict[Key, Item] | None = None
 
     def change(self) -> int:
         """Change flights that no test has changed; returns how many."""
         start = self.changed
         self.changed += self.changes
+        self._items = None
         return change(self.server, self.table, flights(start, self.changed), seed=start)
 
-    def items(self) -> dict[tuple[str, ...], Any]:
-        return table_items(self.server, self.table, KEY_NAMES)
+    def items(self) -> dict[Key, Item]:
+        """By a Scan, which takes seconds: done again only after a change."""
+        if self._items is None:
+            self._items = table_items(self.server, self.table, KEY_NAMES)
+        return self._items
 
 
 @pytest.fixture(scope="module")
