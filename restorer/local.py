@@ -23,7 +23,7 @@ _DUCKDB_MAGIC_AT = 8
 
 
 def inspect_local(path: Path, dataset: str) -> LocalFile:
-    """The file at `path` as a decision needs it. An empty file counts as none.
+    """The file at `path` as a decision needs it. One that holds nothing yet counts as none.
 
     Opens it with its engine, so an interrupted switch must have been recovered before. Raises
     FileBusy if another process has it open, FileUnusable if it cannot be read at all.
@@ -41,7 +41,7 @@ def inspect_local(path: Path, dataset: str) -> LocalFile:
     except (FileUnusable, FormatUnknown) as error:
         return _unreadable(origin, str(error))
     if checkpoint is None:
-        return _unreadable(origin, f"{path} holds no checkpoint")
+        return LocalFile()  # ours and empty: the bootstrap ended before its first commit
     return local_file(checkpoint, None if origin is None else origin.snapshot_id)
 
 
