@@ -70,7 +70,10 @@ class Decoder:
         """
         records = [record for page in pages for record in page.records]
         keys = [bytes(record.keys) for record in records]
-        images = [_image(record) for record in records]
+        images = [
+            None if record.event_name == "REMOVE" or record.image is None else bytes(record.image)
+            for record in records
+        ]
         bad = {
             position: "the record has no new image"
             for position, record in enumerate(records)
@@ -178,12 +181,6 @@ class Decoder:
             key = name if name in known or name in self._names_counted else OTHER_ATTRIBUTES
             bounded[key] = bounded.get(key, 0) + count
         return bounded
-
-
-def _image(record: StreamRecord) -> bytes | None:
-    if record.event_name == "REMOVE" or record.image is None:
-        return None
-    return bytes(record.image)
 
 
 def _reason(error: Exception) -> str:

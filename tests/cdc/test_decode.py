@@ -13,7 +13,7 @@ import pytest
 
 from cdc.batch import Batch
 from cdc.columns import Column, Columns
-from cdc.decode import OTHER_ATTRIBUTES, SCAN, Decoder, ShardRecords
+from cdc.decode import OTHER_ATTRIBUTES, Decoder, ShardRecords
 from cdc.errors import Retryable
 from cdc.keys import Item, KeyAttribute, KeySchema
 from cdc.records import EventName, StreamRecord
@@ -238,75 +238,6 @@ def test_an_empty_read_is_an_empty_batch(decoder: Decoder) -> None:
 
     assert batch.is_empty
     assert batch.columns == columns
-
-
-# ---------------------------------------------------------------- poison
-
-BAD_IMAGES = [
-    b'{"id":{"S":"bad"},"v":{"S":"\\ud800"}}',
-    b'{"id":{"S":"bad"},"v":{"S":"\xff"}}',
-    b'{"id":{"S":"bad"},"\\udc00":{"S":"x"}}',
-    b'{"id":{"S":"bad"},"v":',
-]
-
-
-@pytest.mark.parametrize("image", BAD_IMAGES)
-@pytest.mark.parametrize("columns", [Columns(), Columns((Column("v", "text"),))])
-def test_a_record_that_cannot_be_decoded_does_not_stop_the_others(
-    decoder: Decoder, image: bytes, columns: Columns
-) -> None:
-    good = [_record({"id": {"S": str(i)}, "v": {"S": "x"}}) for i in range(9)]
-    bad = StreamRecord("MODIFY", "77", 0.0, _raw({"id": {"S": "bad"}}), msgspec.Raw(image))
-
-    batch = decoder.changes([ShardRecords("s", [*good[:4], bad, *good[4:]])], columns)
-
-    (poison,) = batch.poison
-    assert (poison.shard_id, poison.sequence, poison.raw) == ("s", "77", image)
-    assert poison.reason
-    assert batch.rows.num_rows == 9
-    assert batch.records == 10
-
-
-@pytest.mark.parametrize("keys", [b'{"id":{"S":"\\ud800"}}', b"{}", b'{"id":{"N":"1"}}', b"[]"])
-def test_a_removal_without_a_usable_key_is_put_aside(decoder: Decoder, keys: bytes) -> None:
-    bad = StreamRecord("REMOVE", "77", 0.0, msgspec.Raw(keys))
-
-    batch = decoder.changes([ShardRecords("s", [bad, _record({"id": {"S": "a"}})])], Columns())
-
-    assert [poison.raw for poison in batch.poison] == [keys]
-    assert batch.rows.num_rows == 1
-
-
-def test_a_change_without_an_image_is_put_aside_and_not_taken_for_a_removal(
-    decoder: Decoder,
-) -> None:
-    record = StreamRecord("MODIFY", "1", 0.0, _raw({"id": {"S": "a"}}))
-
-    batch = decoder.changes([ShardRecords("s", [record])], Columns())
-
-    assert [poison.reason for poison in batch.poison] == ["the record has no new image"]
-    assert batch.rows.num_rows == 0
-    assert not batch.is_empty
-
-
-def test_a_bad_record_that_was_superseded_leaves_the_newer_content(decoder: Decoder) -> None:
-    bad = StreamRecord("MODIFY", "1", 0.0, _raw({"id": {"S": "a"}}), msgspec.Raw(BAD_IMAGES[0]))
-    good = _record({"id": {"S": "a"}, "v": {"S": "x"}}, sequence="2")
-
-    batch = decoder.changes([ShardRecords("s", [bad, good])], Columns())
-
-    assert _cells(batch) == ["x"]
-    assert batch.poison == ()
-
-
-def test_a_scanned_item_that_cannot_be_decoded_is_put_aside(decoder: Decoder) -> None:
-    items = [msgspec.Raw(image) for image in BAD_IMAGES] + [_raw({"id": {"S": "a"}})]
-
-    batch = decoder.scan(items, Columns())
-
-    assert {poison.shard_id for poison in batch.poison} == {SCAN}
-    assert len({poison.sequence for poison in batch.poison}) == len(BAD_IMAGES)
-    assert batch.rows.num_rows == 1
 
 
 # ---------------------------------------------------------------- memory
