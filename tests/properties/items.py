@@ -8,11 +8,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from cdc.columns import Column, Columns, Kind
 from cdc.keys import Item, KeyAttribute, KeySchema, KeyType
 
+# The first ones often: values of many types have to meet in one column.
 NAMES = (
-    "a", "A", "b", "c", "c.d", "e[0]", "$", "*", 'q"x', "it's", "\\", "ünï", "ß", "SS", "😀",
-    "", "\n", "n" * 256, "_h", "_REST", "_dead", "rowid", "select", "x y", "pk", "PK",
+    *("a", "b", "c", "c.d") * 3,
+    "A", "e[0]", "$", "*", 'q"x', "it's", "\\", "ünï", "ß", "SS", "😀", "", "\n", "n" * 256,
+    "_h", "_REST", "_dead", "rowid", "select", "x y", "pk", "PK",
 )  # fmt: skip
 
 texts = st.one_of(
@@ -118,3 +121,17 @@ def items(draw: st.DrawFn, keys: KeySchema) -> Item:
 
 def key_of(keys: KeySchema, item: Item) -> Item:
     return {attribute.name: item[attribute.name] for attribute in keys.attributes}
+
+
+@st.composite
+def columns(draw: st.DrawFn) -> Columns:
+    """Columns as some history may have left them, for attributes of whatever kind comes now."""
+    names = draw(st.lists(st.sampled_from(("a", "b", "c", "c.d", 'q"x', "pk")), unique=True))
+    kinds: st.SearchStrategy[Kind] = st.sampled_from(
+        ("text", "integer", "decimal", "boolean", "binary", "json")
+    )
+    chosen = [(name, draw(kinds)) for name in names]
+    scales = st.sampled_from((2, 6, 18))
+    return Columns(
+        tuple(Column(name, kind, draw(scales) * (kind == "decimal")) for name, kind in chosen)
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import msgspec
 import pytest
@@ -18,7 +18,7 @@ from cdc.decode import Decoder, ShardRecords
 from cdc.keys import Item, KeySchema
 from cdc.rebuild import canonical_item, rebuild
 from cdc.records import StreamRecord
-from tests.properties.items import items, key_of, key_schemas
+from tests.properties.items import columns, items, key_of, key_schemas
 
 
 @cache
@@ -48,12 +48,26 @@ def rows_of(batch: Batch) -> dict[bytes, Item | None]:
     return found
 
 
+@dataclass(frozen=True)
+class _Story:
+    """Batches of puts (True) and removals of items, and the columns that they meet."""
+
+    keys: KeySchema
+    columns: Columns
+    budget: int
+    batches: list[list[tuple[bool, Item]]]
+
+
 @st.composite
-def _stories(draw: st.DrawFn) -> tuple[KeySchema, list[list[tuple[bool, Item]]], int]:
+def _stories(draw: st.DrawFn) -> _Story:
     keys = draw(key_schemas())
-    change = st.tuples(st.booleans(), items(keys))
-    batches = draw(st.lists(st.lists(change, max_size=6), min_size=1, max_size=3))
-    return keys, batches, draw(st.sampled_from([0, 2, 200]))
+    change = st.tuples(st.booleans() | st.just(True), items(keys))
+    return _Story(
+        keys,
+        draw(st.just(Columns()) | columns()),
+        draw(st.sampled_from([0, 2, 200])),
+        draw(st.lists(st.lists(change, max_size=6), min_size=1, max_size=3)),
+    )
 
 
 def _expected(keys: KeySchema, changes: Iterator[tuple[bool, Item]]) -> dict[bytes, Item | None]:
@@ -65,11 +79,10 @@ def _expected(keys: KeySchema, changes: Iterator[tuple[bool, Item]]) -> dict[byt
 
 @settings(max_examples=60, deadline=None)
 @given(_stories())
-def test_changes_give_back_every_item(story: tuple[KeySchema, list[Any], int]) -> None:
-    keys, batches, budget = story
-    decoder = _decoder(keys, budget)
-    columns = Columns()
-    for changes in batches:
+def test_changes_give_back_every_item(story: _Story) -> None:
+    keys, columns = story.keys, story.columns
+    decoder = _decoder(keys, story.budget)
+    for changes in story.batches:
         records = [_put(keys, item) if is_put else _remove(keys, item) for is_put, item in changes]
         pages = [ShardRecords("one", records[:3]), ShardRecords("two", records[3:])]
 
@@ -77,18 +90,17 @@ def test_changes_give_back_every_item(story: tuple[KeySchema, list[Any], int]) -
 
         assert rows_of(batch) == _expected(keys, iter(changes))
         assert batch.columns.all[: len(columns)] == columns.all
-        assert len(batch.columns) <= budget
+        assert len(batch.columns) <= max(len(columns), story.budget)
         assert batch.poison == ()
         columns = batch.columns
 
 
 @settings(max_examples=30, deadline=None)
 @given(_stories())
-def test_scanned_pages_give_back_every_item(story: tuple[KeySchema, list[Any], int]) -> None:
-    keys, batches, budget = story
-    decoder = _decoder(keys, budget)
-    columns = Columns()
-    for changes in batches:
+def test_scanned_pages_give_back_every_item(story: _Story) -> None:
+    keys, columns = story.keys, story.columns
+    decoder = _decoder(keys, story.budget)
+    for changes in story.batches:
         page = [(True, item) for _, item in changes]
 
         batch = decoder.scan([_raw(item) for _, item in page], columns)
