@@ -108,12 +108,17 @@ class Node:
         return str(self.dataset["name"])
 
     @property
+    def _acceleration(self) -> Document:
+        section: Document = self.dataset.get("acceleration", {})
+        return section
+
+    @property
     def engine(self) -> str:
-        return str(self.dataset["acceleration"].get("engine", "duckdb"))
+        return str(self._acceleration.get("engine", "duckdb"))
 
     @property
     def path(self) -> Path:
-        given = self.dataset["acceleration"].get("path")
+        given = self._acceleration.get("path")
         data_dir = Path(self.document["runtime"]["data_dir"])
         return Path(given) if given else data_dir / f"{self.name}.{self.engine}"
 
@@ -124,7 +129,7 @@ class Node:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "snowmelt", "run", "-c", str(self.config)],
-                env=self._environment(),
+                env=_environment(self.environment),
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -150,10 +155,6 @@ class Node:
             self._process.kill()
             self._process.wait(timeout=10)
 
-    def _environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if k not in FOREIGN_VARIABLES}
-        return {**kept, "PYTHONPATH": str(Path(__file__).parents[2]), **self.environment}
-
     # ------------------------------------------------------------ waiting
 
     def wait_until(self, what: str, holds: Callable[[], bool]) -> None:
@@ -173,9 +174,9 @@ class Node:
         self.wait_until("ready", self.is_ready)
         return self
 
-    def wait_for_records(self, count: int) -> None:
+    def wait_for_records(self, count: int, number: int = 0) -> None:
         """Until so many stream records were committed by this process."""
-        self.wait_until(f"{count} records", lambda: self.status()["records_total"] >= count)
+        self.wait_until(f"{count} records", lambda: self.status(number)["records_total"] >= count)
 
     def wait_for_rows(self, count: int) -> None:
         """By SQL, because the count in the status is a few seconds old."""
@@ -192,10 +193,10 @@ class Node:
 
         self.wait_until(f"item {list(key)}", is_there)
 
-    def wait_for_snapshot(self, count: int = 1) -> Document:
-        """Until so many were published by this process; returns the producer's status."""
-        self.wait_until(f"{count} snapshots", lambda: self.snapshot()["published_total"] >= count)
-        return self.snapshot()
+    def wait_for_snapshot(self, number: int = 0) -> Document:
+        """Until one was published by this process; returns the producer's status."""
+        self.wait_until("a snapshot", lambda: self.snapshot(number)["published_total"] > 0)
+        return self.snapshot(number)
 
     # ------------------------------------------------------------ what it says
 
@@ -211,12 +212,13 @@ class Node:
         except NodeUnreachable:
             return False
 
-    def status(self) -> Document:
-        status: Document = client.call(self.admin, "GET", "/v1/status")["datasets"][0]
+    def status(self, number: int = 0) -> Document:
+        """Of the first dataset, or of another one."""
+        status: Document = client.call(self.admin, "GET", "/v1/status")["datasets"][number]
         return status
 
-    def snapshot(self) -> Document:
-        snapshot: Document = self.status()["snapshot"]
+    def snapshot(self, number: int = 0) -> Document:
+        snapshot: Document = self.status(number)["snapshot"]
         return snapshot
 
     def state(self) -> str:
@@ -244,8 +246,8 @@ class Node:
         item: Item | None = answer["item"]
         return item
 
-    def create_snapshot(self) -> Document:
-        target = f"/v1/datasets/{self.name}/acceleration/snapshots"
+    def create_snapshot(self, dataset: str | None = None) -> Document:
+        target = f"/v1/datasets/{dataset or self.name}/acceleration/snapshots"
         report: Document = client.call(self.query, "POST", target, b"")
         return report
 
@@ -261,28 +263,39 @@ class Node:
 
     # ------------------------------------------------------------ beside it
 
-    def verb(self, *words: str, configured: bool = True) -> Finished:
-        """Another verb with this node's configuration, in its directory."""
+    def verb(self, *words: str) -> Finished:
+        """Another verb with this node's configuration."""
         self.config.write_text(yaml.safe_dump(self.document, sort_keys=False))
-        environment = self._environment()
-        if configured:
-            environment["SNOWMELT_CONFIG"] = str(self.config)
-        done = subprocess.run(
-            [sys.executable, "-m", "snowmelt", *words],
-            env=environment,
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
-        return Finished(done.returncode, done.stdout, done.stderr)
+        environment = {**self.environment, "SNOWMELT_CONFIG": str(self.config)}
+        return snowmelt(*words, directory=self.home, environment=environment)
 
     def items(self) -> dict[Key, Item]:
         """Every item of the stopped node's file by its key, in canonical form."""
         assert self._process is None or self._process.poll() is not None, "stop it first"
         return items_of(self.path, self.name, "sqlite" if self.engine == "sqlite" else "duckdb")
+
+
+def snowmelt(
+    *words: str, directory: Path, environment: Mapping[str, str] | None = None
+) -> Finished:
+    """Run a verb to its end."""
+    done = subprocess.run(
+        [sys.executable, "-m", "snowmelt", *words],
+        env=_environment(environment or {}),
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    """This process's without the settings for a real cloud."""
+    kept = {k: v for k, v in os.environ.items() if k not in FOREIGN_VARIABLES}
+    return {**kept, "PYTHONPATH": str(Path(__file__).parents[2]), **more}
 
 
 def items_of(path: Path, dataset: str, engine: str = "duckdb") -> dict[Key, Item]:

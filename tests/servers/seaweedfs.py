@@ -21,7 +21,7 @@ class SeaweedFS:
     """Address and credentials; `process` is there for tests that kill or log."""
 
     endpoint_url: str
-    access_key: str = "snowmelt-admin"
+    access_key: str = "snowmeltadmin"  # DynamoDB Local takes it too: letters and digits
     secret_key: str = "snowmelt-admin-secret"
     read_only_access_key: str = "snowmelt-reader"
     read_only_secret_key: str = "snowmelt-reader-secret"
