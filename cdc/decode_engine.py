@@ -175,7 +175,7 @@ class DecodeEngine:
                 hint="give the decoder a larger memory limit",
             ) from error
         finally:
-            source.fill([])
+            source.clear()
 
 
 class _Texts:
@@ -183,7 +183,12 @@ class _Texts:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self.fill([])
+        self.clear()
+
+    def clear(self) -> None:
+        # No pa.array of Python objects: it imports pandas where that is installed, and a node that
+        # starts should not wait for it.
+        self.table = pa.Table.from_batches([], pa.schema([(self._name, pa.string())]))
 
     def fill(self, texts: Sequence[bytes | None]) -> None:
         self.table = pa.table({self._name: pa.array(texts, pa.string())})
