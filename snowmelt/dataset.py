@@ -29,7 +29,7 @@ from snowmelt.coldstart import ColdStart, bootstrapping_elsewhere, cold_start
 from snowmelt.errors import Explained
 from snowmelt.logs import logger
 from snowmelt.producer import Producer
-from snowmelt.report import RowCounter, Snapshotable, dataset_status, problem_of
+from snowmelt.report import RowCounter, Snapshotable, at_rest, dataset_status, problem_of
 from snowmelt.staleness import Standing, judge
 from snowmelt.status import DatasetStatus, Problem, State
 from snowmelt.wiring import DatasetPlan
@@ -98,7 +98,7 @@ class DatasetRuntime:
 
     def status(self) -> DatasetStatus:
         """The dataset now."""
-        capture = self._capture.status() if self._capture else None
+        capture = self._now()
         self._standing = self._judge()
         return dataset_status(
             self.plan,
@@ -229,16 +229,12 @@ class DatasetRuntime:
     def _capture_status(self) -> CaptureStatus | None:
         return self._capture.status() if self._capture else None
 
-    @contextlib.contextmanager
-    def _publishing(self) -> Iterator[None]:
-        if self._producer is None:
-            yield
-            return
-        self._producer.start()
-        try:
-            yield
-        finally:
-            self._producer.stop()
+    def _now(self) -> CaptureStatus | None:
+        """Where capture stands, or the served file where nothing is captured."""
+        return self._capture_status() or at_rest(self._opened_at, self.plan.source.now())
+
+    def _publishing(self) -> contextlib.AbstractContextManager[None]:
+        return self._producer.running() if self._producer else contextlib.nullcontext()
 
     def _on_commit(self, _checkpoint: object) -> None:
         self._failures = 0
@@ -262,7 +258,7 @@ class DatasetRuntime:
         return self._capture.status().checkpoint or self._opened_at
 
     def _judge(self) -> Standing:
-        capture = self._capture.status() if self._capture else None
+        capture = self._now()
         checkpoint = self._checkpoint()
         is_complete = checkpoint is not None and checkpoint.scan.ended_at is not None
         since = capture.degraded_since if capture else None

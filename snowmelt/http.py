@@ -1,6 +1,7 @@
 """The two listeners: *admin* (health, readiness, status, metrics) and *query* (SQL, datasets).
 
-Liveness is only "the process answers": an upstream that is away must never restart nodes.
+Liveness is only "the process answers": an upstream that is away must never restart nodes. So no
+handler works in the event loop; Starlette runs plain functions in threads.
 Readiness is latched per dataset. A query to a dataset that is not ready gets 503 with a reason and
 Retry-After; an answer from data older than promised carries `X-Snowmelt-Stale: true`.
 """
@@ -18,6 +19,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from cdc.accelerator import Accelerator, QueryLimits, QueryRefused
+from cdc.errors import CdcError
 from snowmelt.keys import typed_key
 from snowmelt.status import DatasetStatus
 
@@ -49,7 +51,7 @@ def admin_app(datasets: Sequence[Served], metrics: Callable[[], bytes]) -> Starl
     async def health(_request: Request) -> Response:
         return PlainTextResponse("ok")
 
-    async def ready(request: Request) -> Response:
+    def ready(request: Request) -> Response:
         waiting = [why for d in datasets if (why := d.status().not_ready_because)]
         if request.query_params.get("format") == "json":
             document = {"ready": not waiting, "waiting_for": waiting}
@@ -59,12 +61,11 @@ def admin_app(datasets: Sequence[Served], metrics: Callable[[], bytes]) -> Starl
             return PlainTextResponse("not ready: " + "; ".join(waiting), 503, headers)
         return PlainTextResponse("ready")
 
-    async def status(_request: Request) -> Response:
+    def status(_request: Request) -> Response:
         return JSONResponse({"datasets": [dataset.status().to_json() for dataset in datasets]})
 
-    async def page(_request: Request) -> Response:
-        body = await run_in_threadpool(metrics)
-        return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
+    def page(_request: Request) -> Response:
+        return Response(metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return Starlette(
         routes=[
@@ -84,7 +85,7 @@ def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
     async def sql(request: Request) -> Response:
         statement = await _statement(request)
         dataset = choose(datasets, statement, request.query_params.get("dataset"))
-        status = dataset.status()
+        status = await run_in_threadpool(dataset.status)
         accelerator = dataset.accelerator
         if accelerator is None or not status.ready:
             return _not_ready(status)
@@ -97,7 +98,7 @@ def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
             headers["X-Snowmelt-Stale"] = "true"
         return Response(_dump(rows), headers=headers, media_type="application/json")
 
-    async def listing(_request: Request) -> Response:
+    def listing(_request: Request) -> Response:
         return JSONResponse([_summary(dataset.status()) for dataset in datasets])
 
     async def snapshot(request: Request) -> Response:
@@ -106,7 +107,7 @@ def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
 
     async def item(request: Request) -> Response:
         dataset = choose(datasets, "", request.path_params["name"])
-        status = dataset.status()
+        status = await run_in_threadpool(dataset.status)
         accelerator = dataset.accelerator
         if accelerator is None or not status.ready:
             return _not_ready(status)
@@ -122,7 +123,7 @@ def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
             Route("/v1/datasets/{name}/item", item, methods=["POST"]),
             Route("/v1/datasets/{name}/acceleration/snapshots", snapshot, methods=["POST"]),
         ],
-        exception_handlers={QueryRefused: _refused},
+        exception_handlers={QueryRefused: _refused, CdcError: _unavailable},
     )
 
 
@@ -201,7 +202,13 @@ def _summary(status: DatasetStatus) -> dict[str, object]:
 
 async def _refused(_request: Request, error: Exception) -> Response:
     status = error.status if isinstance(error, QueryRefused) else 400
-    return JSONResponse({"error": str(error)}, status)
+    headers = {"Retry-After": RETRY_AFTER_SECONDS} if status == 503 else None
+    return JSONResponse({"error": str(error)}, status, headers)
+
+
+async def _unavailable(_request: Request, error: Exception) -> Response:
+    """The file was closed under a request, to be replaced by a newer one or for good."""
+    return JSONResponse({"error": str(error)}, 503, {"Retry-After": RETRY_AFTER_SECONDS})
 
 
 def _dump(rows: list[dict[str, object]]) -> bytes:

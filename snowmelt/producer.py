@@ -8,9 +8,10 @@ behind the published state is held until it has caught up.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -83,21 +84,23 @@ class Producer:
         self._last: _Last | None = None
         self._not_before = 0.0
         self._heartbeat_at = 0.0
-        self._ticker: Ticker | None = None
 
     # ------------------------------------------------------------ from outside
 
-    def start(self) -> None:
-        """Begin to publish what a new capture commits."""
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Publish what a new capture commits.
+
+        A publish under way at the end is finished, because a freeze must end before the file.
+        """
         if self._last is not None:
             self._last = replace(self._last, batches=_UNKNOWN_BATCHES)
-        self._ticker = Ticker(self._tick, on_error=self._on_error)
-        self._ticker.start()
-
-    def stop(self) -> None:
-        """End; a publish under way is finished first, because a freeze must end before the file."""
-        if self._ticker is not None:
-            self._ticker.stop()
+        ticker = Ticker(self._tick, on_error=self._on_error)
+        ticker.start()
+        try:
+            yield
+        finally:
+            ticker.stop()
 
     def announce_bootstrap(self) -> None:
         """Take over before a scan and say so, because others then wait for its snapshot.

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cdc.accelerator import Accelerator
-from cdc.capture_status import CaptureStatus
+from cdc.capture_status import CaptureStatus, StatusBoard
 from cdc.checkpoint import Checkpoint
+from cdc.errors import CdcError
 from snowmelt.staleness import Standing
 from snowmelt.status import DatasetStatus, Problem, SnapshotStatus, State
 from snowmelt.wiring import DatasetPlan
@@ -95,6 +96,15 @@ def _degraded(capture: CaptureStatus) -> Problem | None:
     return Problem(capture.degraded, "it is retried for ever", 9, capture.degraded_since)
 
 
+def at_rest(checkpoint: Checkpoint | None, now: float) -> CaptureStatus | None:
+    """What an opened file says while nothing is captured into it, as on an edge."""
+    if checkpoint is None:
+        return None
+    board = StatusBoard(lambda: now)
+    board.put_up(CaptureStatus(watermark=checkpoint.watermark, checkpoint=checkpoint))
+    return board.status()
+
+
 class RowCounter:
     """Counts a file's rows at most every few seconds: probes come often, a count is a read."""
 
@@ -108,6 +118,9 @@ class RowCounter:
         now = time.monotonic()
         last = self._counted
         if last is None or last[0] is not accelerator or now - last[1] > _COUNT_SECONDS:
-            last = (accelerator, now, accelerator.row_count())
+            try:
+                last = (accelerator, now, accelerator.row_count())
+            except CdcError:
+                return None  # closed meanwhile
             self._counted = last
         return last[2]

@@ -270,6 +270,7 @@ def test_an_edge_serves_a_snapshot_and_never_calls_dynamodb(
 
         assert node.sql("select count(*) as n from duckdb") == [{"n": len(centre.after)}]
         assert node.status()["restore"]["decision"] == "restore"
+        assert node.status()["lag_ms"] > 0  # the age of what it serves is known
         assert node.stop() == 0
         with pytest.raises(BlockingIOError):
             trap.accept()
