@@ -27,7 +27,7 @@ def demo(
     inject_mismatch: Annotated[
         bool, typer.Option("--inject-mismatch", help="Write a stray item: the copies must differ.")
     ] = False,
-    plot: Annotated[Path | None, typer.Option(help="Write a picture to this file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write a picture (SVG) to this file.")] = None,
     keep: Annotated[
         Path | None, typer.Option(help="Keep files and logs in this directory.")
     ] = None,

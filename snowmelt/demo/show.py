@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+
+from rich.bar import Bar
+from rich.console import Console
+from rich.table import Table
 
 from snowmelt.cli.tables import console, table
 from snowmelt.demo.flow import DemoResult
@@ -46,25 +51,22 @@ def print_result(result: DemoResult) -> None:
 
 
 def plot(result: DemoResult, path: Path) -> None:
-    """Two bars: seconds to ready. Raises UsageError without matplotlib."""
+    """A picture (SVG): seconds to ready as bars. Raises UsageError if it cannot be written."""
+    picture = Console(record=True, file=io.StringIO(), width=78, force_terminal=True)
+    slowest = max(result.bootstrap_seconds, result.cold_start_seconds)
+    bars = Table(box=None, show_header=False, pad_edge=False)
+    for name, seconds, color in (
+        ("cold start", result.cold_start_seconds, "bright_cyan"),
+        ("bootstrap", result.bootstrap_seconds, "bright_black"),
+    ):
+        bars.add_row(name, Bar(slowest, 0, seconds, width=50, color=color), f"{seconds:.1f} s")
+    picture.print(
+        f"A new node with {result.rows_source:,} items ({result.engine}), exec to ready\n"
+    )
+    picture.print(bars)
     try:
-        import matplotlib as mpl
-    except ImportError as error:
-        raise UsageError("--plot needs matplotlib", hint="pip install 'snowmelt[plot]'") from error
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 2.4), layout="constrained")
-    seconds = [result.cold_start_seconds, result.bootstrap_seconds]
-    bars = axes.barh(["cold start", "bootstrap"], seconds, color=["#2a78b8", "#b8b8b8"])
-    axes.bar_label(bars, fmt="%.1f s", padding=4)
-    axes.set_xlabel("seconds from exec to ready")
-    axes.set_title(f"A new node with {result.rows_source:,} items ({result.engine})")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.margins(x=0.12)
-    try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
+        picture.save_svg(str(path), title="snowmelt demo")
+    except OSError as error:
         raise UsageError(
-            f"--plot: cannot write {path}: {error}", hint="give a .png or .svg path"
+            f"--plot: cannot write {path}: {error.strerror}", hint="give a path like demo.svg"
         ) from error
