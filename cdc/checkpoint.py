@@ -163,7 +163,8 @@ def is_at_least(newer: Checkpoint, older: Checkpoint) -> bool:
     """True if `newer` covers everything that `older` covers, shard by shard.
 
     A shard that `newer` does not know any more was finished and forgotten; a shard that `older` had
-    not begun is no obstacle. Checkpoints of two lineages are never comparable.
+    not begun is no obstacle. Checkpoints of two lineages are never comparable, versions only within
+    a generation: a standby commits in another rhythm than the writer that it replaces.
     """
     if newer.lineage != older.lineage:
         return False
@@ -173,7 +174,7 @@ def is_at_least(newer: Checkpoint, older: Checkpoint) -> bool:
             shard.position
         ):
             return False
-    return newer.version >= older.version
+    return newer.generation > older.generation or newer.version >= older.version
 
 
 def encode(checkpoint: Checkpoint) -> str:

@@ -36,13 +36,14 @@ def check_finished(checkpoint: Checkpoint) -> None:
 def check_forward(checkpoint: Checkpoint, entry: CatalogEntry, header: Header | None) -> bool:
     """True if the state goes on the published lineage, False if it begins a newer one, else Fenced.
 
-    `header` is None if the published manifest cannot be read; then versions decide.
+    `header` is None if the published manifest cannot be read; then versions decide. Versions count
+    the commits of one writer: a file that went on under a later generation is judged by its shards.
     """
     lineage = checkpoint.lineage
     what = f"{lineage.table_name} version {checkpoint.version}"
     if lineage.id == entry.lineage_id:
-        behind = checkpoint.version < entry.version
-        if behind or (
+        is_later = checkpoint.generation > entry.generation
+        if (checkpoint.version < entry.version and not is_later) or (
             header is not None and not checkpoints.is_at_least(checkpoint, header.checkpoint)
         ):
             raise Fenced(

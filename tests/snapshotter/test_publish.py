@@ -403,6 +403,19 @@ def test_a_higher_version_with_a_shard_behind_is_fenced(bucket: Bucket) -> None:
         publisher.publish(image(MAIN, behind), reason="x")
 
 
+def test_a_standby_with_fewer_commits_goes_on_once_its_shards_are_as_far(bucket: Bucket) -> None:
+    bucket.publish(bucket.publisher("a"), MAIN, 500)
+    standby = bucket.publisher("b")
+    behind = bucket.checkpoint(301, generation=2, position=After("499".zfill(21)))
+    with pytest.raises(Fenced, match="does not cover"):
+        standby.publish(image(MAIN, behind), reason="x")
+
+    ahead = bucket.checkpoint(302, generation=2, position=After("501".zfill(21)))
+    standby.publish(image(MAIN, ahead), reason="x")
+
+    assert [entry.version for entry in bucket.pointer().catalog] == [302, 500]
+
+
 def test_a_newer_bootstrap_replaces_an_older_one_and_not_the_reverse(bucket: Bucket) -> None:
     newer = lineage("20260901T000000Z-bbbb")
     bucket.publish(bucket.publisher("a"), MAIN, 90)
