@@ -102,14 +102,18 @@ def test_whatever_happens_the_file_ends_with_the_table(
 
 
 @settings(max_examples=15)
-@given(seed=st.integers(0, 2**32), shards=st.integers(1, 3), empty_pages=st.sampled_from([0, 4]))
+@given(
+    seed=st.integers(0, 2**32),
+    shards=st.integers(1, 3),
+    empty_pages=st.sampled_from([0, 4]),
+    away_seconds=st.sampled_from([0.0, 60.0]),
+)
 def test_ready_means_that_no_write_but_the_latest_is_missing(
-    seed: int, shards: int, empty_pages: int
+    seed: int, shards: int, empty_pages: int, away_seconds: float
 ) -> None:
     chance = random.Random(seed)
     world = World(shards=shards, settings=CaptureSettings(scan_segments=2), seed=seed)
     world.table.empty_pages = empty_pages
-    world.table.page_records = 2
     world.table.scan_page_items = 4
     for key in chance.sample(KEYS, 30):
         world.table.put(key, value=0)
@@ -117,7 +121,10 @@ def test_ready_means_that_no_write_but_the_latest_is_missing(
     def write() -> None:
         world.table.put(chance.choice(KEYS), value=chance.randrange(10**9))
 
-    world.clock.every(0.3, write, until=chance.choice([0.0, 3.0, 40.0]))
+    if away_seconds:
+        world.run(3.0)
+    world.clock.every(0.3, write, until=chance.choice([0.0, 3.0, 80.0]))
+    world.clock.advance(away_seconds)
     world.clock.after(chance.uniform(0, 3), world.table.rollover)
 
     world.run_until(lambda: world.capture.status().ready, 90.0)
