@@ -1,0 +1,1 @@
+"""How a comparison is run and reported; knows nothing of what is compared."""

@@ -1,0 +1,124 @@
+"""A stream on loopback that answers from page files, in a process of its own.
+
+It knows the six calls that capture makes. The table is empty, so a bootstrap ends at once and all
+items come through the stream. The port is printed; the process ends when its input does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from benchmarks.workload.content import DATASET
+from benchmarks.workload.pages import KEY_NAMES, SHARDS, checksum, shard_id
+
+_ARN = f"arn:aws:dynamodb:us-east-1:000000000000:table/{DATASET}"
+_STREAM_ARN = f"{_ARN}/stream/2026-01-01T00:00:00.000"
+_ROOT = Path(__file__).parents[2]
+
+
+@contextlib.contextmanager
+def serving(files: Sequence[str]) -> Iterator[str]:
+    """A server in a process of its own; its address."""
+    command = [sys.executable, "-m", "benchmarks.workload.canned", *files]
+    with subprocess.Popen(
+        command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        process.stdin.close()
+
+
+def _table() -> dict[str, Any]:
+    names = zip(KEY_NAMES, ("HASH", "RANGE"), strict=True)
+    return {
+        "TableName": DATASET,
+        "TableArn": _ARN,
+        "TableId": "benchmark",
+        "CreationDateTime": 1_790_000_000.0,
+        "LatestStreamArn": _STREAM_ARN,
+        "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        "AttributeDefinitions": [
+            {"AttributeName": name, "AttributeType": "S"} for name in KEY_NAMES
+        ],
+        "KeySchema": [{"AttributeName": name, "KeyType": kind} for name, kind in names],
+        "ItemCount": 0,
+    }
+
+
+def _stream() -> dict[str, Any]:
+    beginning = {"StartingSequenceNumber": "1"}
+    return {
+        "StreamArn": _STREAM_ARN,
+        "StreamStatus": "ENABLED",
+        "Shards": [
+            {"ShardId": shard_id(shard), "SequenceNumberRange": beginning}
+            for shard in range(SHARDS)
+        ],
+    }
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # keeps connections open, as the service does
+    pages: Sequence[bytes] = ()
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        call = self.headers["X-Amz-Target"].rpartition(".")[2]
+        body = self._answer(call, asked)
+        self.send_response_only(200)
+        for name, value in {
+            "Content-Type": "application/x-amz-json-1.0",
+            "Content-Length": str(len(body)),
+            "x-amz-crc32": checksum(body),
+            "Date": formatdate(usegmt=True),
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _answer(self, call: str, asked: dict[str, Any]) -> bytes:
+        answer: dict[str, Any]
+        match call:
+            case "GetRecords":
+                shard, _, number = asked["ShardIterator"].partition(":")
+                if int(number) < len(self.pages):
+                    return self.pages[int(number)]
+                answer = {"Records": [], "NextShardIterator": f"{shard}:{number}"}
+            case "GetShardIterator":
+                names = [shard_id(shard) for shard in range(SHARDS)]
+                shard_number = names.index(asked["ShardId"])
+                answer = {"ShardIterator": f"{shard_number}:{shard_number}"}
+            case "DescribeTable":
+                answer = {"Table": _table()}
+            case "DescribeStream":
+                answer = {"StreamDescription": _stream()}
+            case _:
+                answer = {"Items": [], "Count": 0, "ScannedCount": 0}
+        return json.dumps(answer).encode()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its signature
+        """Nothing: a line for each request costs more than the request."""
+
+
+def _main(files: Sequence[str]) -> None:
+    _Handler.pages = [Path(file).read_bytes() for file in files]
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(server.server_port, flush=True)
+    sys.stdin.read()
+    server.shutdown()
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1:])

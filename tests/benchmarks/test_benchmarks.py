@@ -1,0 +1,104 @@
+"""The benchmarks run to their end; whether they are fast is not a matter for tests."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.kit import child, report
+from benchmarks.kit.compare import Comparison, Metric, Side, WrongContent, compare
+
+ROOT = Path(__file__).parents[2]
+HERE = "tests.benchmarks.test_benchmarks"
+
+# The documented keys: docs/benchmarks.md.
+DOCUMENT = {"benchmark", "measured_at", "quick", "parameters", "machine", "load_at_end", "results"}
+RESULT = {"comparison", "measure", "metrics", "sides", "ratios", "same_content"}
+
+
+def document(name: str, *options: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--json", "--rounds", "1"]
+    done = subprocess.run(
+        [*command, *options], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def check(found: dict[str, Any], headline: str, roles: set[str]) -> None:
+    assert found.keys() == DOCUMENT
+    assert found["machine"]["cores"]
+    for result in found["results"]:
+        assert result.keys() == RESULT
+        assert result["same_content"] is True
+        assert {side["role"] for side in result["sides"].values()} == roles
+        for side in result["sides"].values():
+            assert side[headline]["median"] > 0
+            assert side["peak_rss_mib"]["median"] > 0
+        for ratios in result["ratios"].values():
+            assert ratios[headline].keys() == {"median", "min", "max", "runs"}
+    assert report.table(found).startswith(found["benchmark"])
+
+
+def test_capture_runs_to_its_end_and_all_sides_agree() -> None:
+    found = document("capture", "--size", "2", "--engine", "sqlite")
+
+    check(found, "records_per_second", {"snowmelt", "naive", "competent"})
+    assert [result["measure"] for result in found["results"]] == [
+        "bodies on disk to committed rows",
+        "end to end over HTTP",
+    ]
+
+
+def test_snapshot_runs_to_its_end_and_all_sides_agree() -> None:
+    found = document("snapshot", "--size", "2000", "--engine", "duckdb", "--store", "file")
+
+    check(found, "seconds", {"snowmelt", "naive", "competent"})
+    assert len(found["results"]) == 5
+    assert "stall_ms" in found["results"][-1]["sides"]["Snowmelt"]
+
+
+def test_restore_runs_to_its_end_and_all_sides_agree() -> None:
+    found = document("restore", "--size", "2000", "--engine", "sqlite", "--store", "file")
+
+    check(found, "seconds", {"snowmelt", "naive", "competent"})
+
+
+# Sides of the tests below, called by name in a process of their own.
+def half_a_second(_params: dict[str, Any]) -> dict[str, Any]:
+    return {"measures": {"work": {"seconds": 0.5}}, "content": "same"}
+
+
+def two_seconds(_params: dict[str, Any]) -> dict[str, Any]:
+    return {"measures": {"work": {"seconds": 2.0}}, "content": "same"}
+
+
+def comparison(*, expected: str) -> Comparison:
+    sides = (
+        Side("ours", "snowmelt", f"{HERE}:half_a_second", {}, "same"),
+        Side("theirs", "naive", f"{HERE}:two_seconds", {}, expected),
+    )
+    return Comparison("pairs", sides, (Metric("seconds", "seconds"),))
+
+
+def test_sides_take_turns_and_every_other_turn_goes_backwards() -> None:
+    told: list[str] = []
+
+    (result,) = compare(comparison(expected="same"), 2, told.append)
+
+    assert [line.rpartition(" ")[2] for line in told] == ["ours", "theirs", "theirs", "ours"]
+    assert result["ratios"]["theirs"]["seconds"]["runs"] == [4.0, 4.0]
+
+
+def test_a_side_with_other_content_ends_the_benchmark() -> None:
+    with pytest.raises(WrongContent, match="theirs produced same, not other"):
+        compare(comparison(expected="other"), 1, lambda _: None)
+
+
+def test_a_side_that_fails_is_named() -> None:
+    with pytest.raises(child.SideFailed, match="missing"):
+        child.run("benchmarks.kit.missing:run", {})
