@@ -29,6 +29,10 @@ READ_UNIT_BYTES = 4096
 Progress = Callable[[int, int], None]
 
 
+class Stopped(Exception):
+    """Raised by a `progress` callback to end a download; the target stays as it was."""
+
+
 @dataclass(frozen=True, slots=True)
 class ColdStart:
     """What to do now. `rebuilds`: bootstrap into a second file, because the live one is too old."""

@@ -19,24 +19,23 @@ from cdc.accelerator import Accelerator
 from cdc.capture import Capture
 from cdc.capture_status import CaptureStatus
 from cdc.checkpoint import Checkpoint
-from cdc.errors import Permanent, PositionLost
+from cdc.errors import LineageChanged, Permanent, PositionLost
 from restorer.facts import LocalFile
 from restorer.verdict import Action
 from snapshotter.errors import NothingToSnapshot
 from snowmelt import files
 from snowmelt.catching_up import stopped_when_ready
-from snowmelt.coldstart import ColdStart, bootstrapping_elsewhere, cold_start
+from snowmelt.coldstart import ColdStart, Stopped, bootstrapping_elsewhere, cold_start
 from snowmelt.errors import Explained
 from snowmelt.logs import logger
+from snowmelt.pauses import Pauses
 from snowmelt.producer import Producer
 from snowmelt.report import RowCounter, Snapshotable, at_rest, dataset_status, problem_of
 from snowmelt.staleness import Standing, judge
 from snowmelt.status import DatasetStatus, Problem, State
 from snowmelt.wiring import DatasetPlan
 
-_RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 _WAIT_SECONDS = 2.0
-_BOOTSTRAPS = (Action.BOOTSTRAP, Action.SERVE_STALE_AND_BOOTSTRAP)
 
 
 class DatasetRuntime:
@@ -55,10 +54,11 @@ class DatasetRuntime:
         self._standing = Standing(ready=False, stale=False)
         self._opened_at: Checkpoint | None = None
         self._rows = RowCounter()
-        self._cold_start: ColdStart | None = None
+        self._restored: Mapping[str, Any] | None = None
         self._rebuild_wanted = False
         self._rebuilding = False
-        self._failures = 0
+        self._is_caught_up = False
+        self._pauses = Pauses()
         self._producer: Producer | None = None
         if plan.publishes:
             self._producer = Producer(
@@ -98,18 +98,17 @@ class DatasetRuntime:
 
     def status(self) -> DatasetStatus:
         """The dataset now."""
-        capture = self._now()
         self._standing = self._judge()
         return dataset_status(
             self.plan,
             state=self._state,
             standing=self._standing,
             problem=self._problem,
-            capture=capture,
+            capture=self._now(),
             checkpoint=self._checkpoint(),
             rows=self._rows.of(self._serving),
             snapshot=self._producer.status() if self._producer else None,
-            restore=self._cold_start.report if self._cold_start else None,
+            restore=self._restored,
         )
 
     # ------------------------------------------------------------ life
@@ -118,6 +117,8 @@ class DatasetRuntime:
         while not self._stop.is_set():
             try:
                 self._live()
+            except Stopped:
+                self._log.info("restore_stopped")
             except PositionLost as error:
                 self._rebuild_wanted = self.plan.policy().shard_not_found_behavior != "error"
                 self._fail(error)
@@ -129,30 +130,33 @@ class DatasetRuntime:
             finally:
                 self._close()
             if not self._stop.is_set():
-                self._stop.wait(_pause_seconds(self._failures))
+                self._stop.wait(self._pauses.seconds)
         self._state = "stopping"
 
     def _live(self) -> None:
         self._enter("restoring")
-        if self._rebuild_wanted:
-            self._rebuild()
-        start = cold_start(self.plan)
-        self._cold_start = start
+        if self._rebuild_wanted and not self._rebuild():
+            return
+        start = cold_start(self.plan, self._on_progress)
+        self._restored = start.report
         self._log.info("cold_start", **start.summary())
         if start.action is Action.WAIT:
             self._wait(start)
             return
-        if self._producer is not None and start.action in _BOOTSTRAPS:
-            self._producer.announce_bootstrap()
-        if start.rebuilds:
-            self._rebuild()
-        self._follow()
+        if start.rebuilds and not self._rebuild():
+            return
+        self._follow(is_bootstrap=start.action is Action.BOOTSTRAP and not start.rebuilds)
+
+    def _on_progress(self, done: int, total: int) -> None:
+        self._restored = {"bytes_fetched": done, "bytes_to_fetch": total}
+        if self._stop.is_set():
+            raise Stopped
 
     def _wait(self, start: ColdStart) -> None:
         """Until the next decision; an old file is served meanwhile, where that was decided."""
         self._enter("waiting")
         self._problem = Problem(start.message, "it goes on by itself", 13, time.time())
-        self._failures = 0
+        self._pauses.succeeded()
         with contextlib.ExitStack() as stack:
             self._rebuilding = start.rebuilds
             self._serve_stale(stack)
@@ -167,7 +171,9 @@ class DatasetRuntime:
         if self._rebuilding and plan.serves_stale and plan.path.exists():
             stack.enter_context(self._serve(stack.enter_context(files.opened(plan, plan.path))))
 
-    def _follow(self) -> None:
+    def _follow(self, *, is_bootstrap: bool) -> None:
+        if is_bootstrap and self._producer is not None:
+            self._producer.announce_bootstrap()
         with files.opened(self.plan, self.plan.path) as accelerator, self._serve(accelerator):
             if self.plan.role == "edge":
                 self._enter("ready")
@@ -176,10 +182,12 @@ class DatasetRuntime:
             with self._publishing():
                 self._run_capture(accelerator)
 
-    def _rebuild(self) -> None:
-        """Bootstrap into a second file and switch to it once it has caught up."""
+    def _rebuild(self) -> bool:
+        """Bootstrap into a second file; False if it was stopped or taken over before the switch."""
         plan, side = self.plan, files.side_path(self.plan)
         self._rebuilding = True
+        if self._producer is not None:
+            self._producer.announce_bootstrap()
         with contextlib.ExitStack() as stack:
             self._serve_stale(stack)
             accelerator = stack.enter_context(files.opened(plan, side))
@@ -187,17 +195,19 @@ class DatasetRuntime:
                 ready = stopped_when_ready(self._capture_status, self._capture_stop)
                 with self._publishing(), ready:
                     self._run_capture(accelerator)
-            except PositionLost:
+            except (PositionLost, LineageChanged):
                 stack.close()
                 files.remove(plan, side)
                 raise
             finished = accelerator.checkpoint()
             status = self._capture_status()
         if finished is None or status is None or not status.ready:
-            return  # stopped, or another node took over; it goes on from here or from a snapshot
+            return False
         files.make_live(plan, side, finished.lineage)
         self._rebuild_wanted = self._rebuilding = False
+        self._is_caught_up = True
         self._log.info("rebuilt", path=str(plan.path))
+        return True
 
     def _run_capture(self, accelerator: Accelerator) -> None:
         self._capture_stop.clear()
@@ -237,7 +247,7 @@ class DatasetRuntime:
         return self._producer.running() if self._producer else contextlib.nullcontext()
 
     def _on_commit(self, _checkpoint: object) -> None:
-        self._failures = 0
+        self._pauses.succeeded()
         self._problem = None
 
     def _yield_bootstrap(self) -> None:
@@ -264,7 +274,7 @@ class DatasetRuntime:
         since = capture.degraded_since if capture else None
         return judge(
             caught_up=bool(capture and capture.ready) or self._state == "ready",
-            was_ready=self._standing.ready and self._serving is not None,
+            was_ready=(self._standing.ready or self._is_caught_up) and self._serving is not None,
             file_is_complete=is_complete and self._serving is not None,
             is_old_by_policy=self._rebuilding,
             lag_ms=capture.lag_ms if capture else None,
@@ -277,19 +287,13 @@ class DatasetRuntime:
             self._problem = None
 
     def _fail(self, error: Exception) -> None:
-        self._failures += 1
+        self._pauses.failed(needs_a_person=isinstance(error, Permanent))
         self._state = "error"
         self._problem = problem = problem_of(error)
-        if isinstance(error, Permanent):
-            self._failures = len(_RETRY_SECONDS)
         self._log.error("dataset_error", message=problem.message, hint=problem.hint)
 
     def _close(self) -> None:
         self._capture = None
         self._serving = None
-        self._rebuilding = False
+        self._rebuilding = self._is_caught_up = False
         self._standing = Standing(ready=False, stale=False)
-
-
-def _pause_seconds(failures: int) -> float:
-    return _RETRY_SECONDS[max(0, min(failures, len(_RETRY_SECONDS)) - 1)]

@@ -98,4 +98,7 @@ class DatasetStatus:
             return f"{self.name}: {self.problem.message}"
         if self.state == "bootstrapping" and self.scan:
             return f"{self.name}: bootstrapping, {self.scan['rows']} rows so far"
+        if self.state == "restoring" and self.restore and "bytes_to_fetch" in self.restore:
+            done, total = self.restore["bytes_fetched"], self.restore["bytes_to_fetch"]
+            return f"{self.name}: restoring, {done} of {total} bytes so far"
         return f"{self.name}: {self.state.replace('_', ' ')}"

@@ -14,7 +14,7 @@ from tests.servers.seaweedfs import SeaweedFS
 
 KEY_NAMES = tuple(name for name, _ in KEYS)
 ROWS = 600
-# 600 flights are 5 kB for each of 48 segments: bursts of 16 pages, and 4 seconds between them.
+# 16 pages are read at once; at 2 units each that is 4 seconds until the next 16: 8 seconds in all.
 SLOWLY: Document = {"scan_segments": 48, "scan_max_rcu": 8}
 
 
@@ -177,6 +177,7 @@ def test_an_expired_file_is_served_and_labelled_while_a_new_one_is_built(
     missed = table.put(ROWS + 1)
     node.dataset["params"] |= {
         **SLOWLY,
+        "scan_segments": 32,
         "near_expired_after": "1s",
         "expired_after": "1s",
         "dynamodb_stream_shard_not_found_behavior": "ready_before_load",

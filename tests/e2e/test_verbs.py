@@ -26,6 +26,7 @@ from tests.e2e.nodes import (
     table_items,
     table_params,
 )
+from tests.e2e.slow import slow_link
 from tests.flights import KEYS, Item, flights, load
 from tests.servers.dynamodb_local import DynamoDBLocal
 from tests.servers.seaweedfs import SeaweedFS
@@ -247,6 +248,26 @@ def test_the_file_of_a_stopped_node_answers_and_is_explained(
 
 
 # ---------------------------------------------------------------- edge
+
+
+def test_sigterm_during_a_download_ends_a_node_with_0_and_leaves_no_file(
+    centre: Centre, make_node: Callable[..., Node]
+) -> None:
+    params = centre.snapshots["params"]
+    with slow_link(params["s3_endpoint"], bytes_per_second=60_000) as endpoint:
+        document = {
+            "version": "v1",
+            "snapshots": {**centre.snapshots, "params": {**params, "s3_endpoint": endpoint}},
+            "datasets": [{"from": f"dynamodb:{centre.table}", "name": "duckdb"}],
+            "runtime": {"role": "edge"},
+        }
+        node = make_node("slow", document).start()
+        node.wait_until("restoring", lambda: node.state() == "restoring")
+
+        assert node.stop() == 0, node.with_log("late")
+
+    assert len(node.events("restore_stopped")) == 1
+    assert not node.path.exists()
 
 
 def test_an_edge_serves_a_snapshot_and_never_calls_dynamodb(
