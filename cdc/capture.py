@@ -60,7 +60,11 @@ class Capture:
         stream is another, other Permanent errors, and at a first start also Degraded ones.
         """
         stored = self._accelerator.checkpoint()
-        troubles = Troubles(is_first_start=stored is None or stored.scan.ended_at is None)
+        troubles = Troubles(
+            is_first_start=stored is None or stored.scan.ended_at is None,
+            waits_for_space=self._settings.waits_for_space,
+        )
+        self._board.watch(troubles)
         try:
             opened = open_capture(
                 self._source,

@@ -12,6 +12,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+import structlog
+
 from cdc.accelerator import Accelerator
 from cdc.backoff import delay_seconds
 from cdc.batch import Batch, empty_batch
@@ -21,6 +23,8 @@ from cdc.errors import FileUnusable, NoSpace
 from cdc.polling import Workers
 from cdc.records import ScanPage
 from cdc.troubles import Troubles
+
+_log = structlog.get_logger(__name__)
 
 Write = Callable[[Batch, Checkpoint], None]
 
@@ -117,6 +121,10 @@ class Committer:
             except NoSpace as error:
                 failures += 1
                 self._troubles.failed("commit", error, self._now(), is_loud=True)
+                if failures == 1:
+                    _log.error("no_space", message=str(error), hint=error.hint)
+                if failures == 1:
+                    _log.error("no_space", message=str(error), hint=error.hint)
             if self._stop.is_set():
                 return False
             self._workers.pause(delay_seconds(failures, 0.0), self._stop)

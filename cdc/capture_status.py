@@ -6,8 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import structlog
+
 from cdc.checkpoint import Checkpoint, age_seconds, resumable_until
+from cdc.troubles import Troubles
 from cdc.watermark import RESOLUTION_SECONDS, lag_seconds
+
+_log = structlog.get_logger(__name__)
 
 Phase = Literal["starting", "bootstrapping", "catching_up", "following", "stopped"]
 
@@ -30,6 +35,8 @@ class CaptureSettings:
     # Records older than this before the bootstrap's start are left to the scan. Clocks may differ
     # by as much, and creation times of an emulator are rounded to the minute.
     skip_slack_seconds: float = 300.0
+    # A node waits until somebody makes room; a command that loads once ends and says so.
+    waits_for_space: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +90,19 @@ class StatusBoard:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._status = CaptureStatus()
+        self._troubles = Troubles()
+
+    def watch(self, troubles: Troubles) -> None:
+        """Ask these for what lasts, because a loop that waits for space puts up nothing."""
+        self._troubles = troubles
 
     def put_up(self, status: CaptureStatus) -> None:
         """Replace the status; the fields that depend on the time of asking are filled later."""
+        if (status.degraded is None) != (self._status.degraded is None):
+            if status.degraded is None:
+                _log.info("capture_recovered", table=_table(status))
+            else:
+                _log.warning("capture_degraded", table=_table(status), message=status.degraded)
         self._status = status
 
     def status(self) -> CaptureStatus:
@@ -94,9 +111,16 @@ class StatusBoard:
         now = self._now()
         lag = lag_seconds(status.watermark, now)
         until = None if status.checkpoint is None else resumable_until(status.checkpoint)
+        degraded, since = self._troubles.degraded(now) or (status.degraded, status.degraded_since)
         return replace(
             status,
+            degraded=degraded,
+            degraded_since=since,
             lag_ms=None if lag is None else round(lag * 1000),
             resumable_until=until,
             checkpoint_age_seconds=None if until is None else age_seconds(until, now),
         )
+
+
+def _table(status: CaptureStatus) -> str | None:
+    return None if status.checkpoint is None else status.checkpoint.lineage.table_name

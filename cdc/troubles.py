@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from cdc.backoff import Reaction, reaction
-from cdc.errors import CdcError
+from cdc.errors import CdcError, NoSpace
 
 LOUD_SECONDS = 30.0
 
@@ -28,10 +28,11 @@ class Troubles:
     """Operations in trouble, and totals since the start. Times are service time.
 
     `is_first_start`: errors that a person has to repair end the run, as long as that kind of call
-    has never succeeded; afterwards they are waited out.
+    has never succeeded; afterwards they are waited out. `waits_for_space`: so is a full disk.
     """
 
     is_first_start: bool = False
+    waits_for_space: bool = True
     errors: Counter[str] = field(default_factory=Counter)
     transient_total: int = 0
     last_error: str | None = None
@@ -43,6 +44,8 @@ class Troubles:
         self.errors[type(error).__name__] += 1
         self.last_error = f"{type(error).__name__}: {error}"
         what = reaction(error)
+        if isinstance(error, NoSpace) and not self.waits_for_space:
+            raise error
         if (
             what is Reaction.PERSIST
             and self.is_first_start
@@ -64,7 +67,7 @@ class Troubles:
         """What a person should know and since when: the trouble that has lasted longest."""
         lasting = [
             trouble
-            for trouble in self._open.values()
+            for trouble in list(self._open.values())  # a copy: other threads ask, too
             if trouble.is_loud or now - trouble.since >= LOUD_SECONDS
         ]
         if not lasting:

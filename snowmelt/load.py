@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace as altered
 
 from cdc.accelerator import Accelerator
 from cdc.capture import Capture
 from cdc.capture_status import CaptureStatus
+from cdc.errors import FormatUnknown
 from restorer.errors import WouldOverwrite
-from restorer.local import inspect_local
+from restorer.local import engine_of, inspect_local
 from restorer.switch import recover
 from snowmelt import files
 from snowmelt.catching_up import stopped_when_ready
@@ -42,6 +44,10 @@ def load_table(
 
 
 def _check_is_ours(plan: DatasetPlan) -> None:
+    try:
+        engine_of(plan.path)
+    except FormatUnknown as error:
+        raise WouldOverwrite(str(error)) from error
     local = inspect_local(plan.path, plan.name)
     if local.exists and local.lineage is None:
         raise WouldOverwrite(f"{plan.path} is no file of ours: {local.problem}")
@@ -60,7 +66,7 @@ def _run(
     capture = Capture(
         plan.source,
         accelerator,
-        settings=plan.capture_settings,
+        settings=altered(plan.capture_settings, waits_for_space=False),
         generation=0,
         stop=capture_stop,
     )

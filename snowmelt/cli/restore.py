@@ -142,7 +142,8 @@ def _patience(wait: str | None) -> float | None:
     try:
         return None if wait is None else parse_duration(wait)
     except ValueError as error:
-        raise UsageError(f"--wait-for-snapshot {wait} {error}", hint="write e.g. 10m") from error
+        what = f"--wait-for-snapshot {wait} is not a duration"
+        raise UsageError(what, hint="write e.g. 10m") from error
 
 
 def selection(snapshot: str | None, at: str | None, data_version: int | None) -> Selection:
