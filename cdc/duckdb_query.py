@@ -26,6 +26,7 @@ from cdc.accelerator import QueryLimits, QueryRefused, QueryResult
 from cdc.duckdb_errors import first_line
 from cdc.duckdb_file import Database
 from cdc.duckdb_guard import Refusal, check
+from cdc.slots import Slots
 
 CONCURRENT = 2
 SQL_LIMIT = 64 * 1024
@@ -44,7 +45,7 @@ class Queries:
     def __init__(self, database: Database, dataset: str) -> None:
         self._database = database
         self._dataset = dataset
-        self._slots = threading.BoundedSemaphore(CONCURRENT)
+        self._slots = Slots(CONCURRENT)
         with database.cursor() as cursor:
             self._functions = frozenset(row[0] for row in cursor.execute(_FUNCTIONS).fetchall())
 
@@ -53,7 +54,7 @@ class Queries:
         until = time.monotonic() + limits.seconds
         if len(sql) > SQL_LIMIT:
             raise QueryRefused(f"the statement is longer than {SQL_LIMIT} characters", status=413)
-        if not self._slots.acquire(timeout=limits.seconds):
+        if not self._slots.acquire(limits.seconds):
             raise QueryRefused("too many queries at once", status=429)
         try:
             with self._database.snapshot() as cursor:
