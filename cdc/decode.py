@@ -5,8 +5,7 @@ attribute (see cdc.columns). A row whose exact cells are fewer than its image's 
 misfit; only for misfits is `_rest` built, out of the attributes without an exact cell. New
 attributes get columns in the batch that shows them, which is then decoded once more.
 
-One row leaves per identity: the last one in order of arrival. Images that are superseded within a
-batch are not decoded at all.
+One row leaves per identity: the last one in order of arrival.
 
 Poison: a record that cannot be decoded (a lone surrogate, broken base64 in a key, no new image)
 fails the vectorised statement, and only then is it looked for. It goes into `Batch.poison` with
@@ -69,20 +68,23 @@ class Decoder:
         Raises Retryable if the memory limit is too small for the batch.
         """
         records = [record for page in pages for record in page.records]
-        keys = [bytes(record.keys) for record in records]
         images = [
             None if record.event_name == "REMOVE" or record.image is None else bytes(record.image)
             for record in records
+        ]
+        keys = [
+            bytes(record.keys) if image is None else None
+            for record, image in zip(records, images, strict=True)
         ]
         bad = {
             position: "the record has no new image"
             for position, record in enumerate(records)
             if images[position] is None and record.event_name != "REMOVE"
         }
-        decoded = self._decode(keys, images, columns, bad)
+        decoded = self._decode(images, keys, columns, bad)
         shards = [page.shard_id for page in pages for _ in page.records] if bad else []
         poison = [
-            Poison(shards[i], records[i].sequence, reason, images[i] or keys[i])
+            Poison(shards[i], records[i].sequence, reason, images[i] or keys[i] or b"")
             for i, reason in sorted(bad.items())
         ]
         expired = sum(record.is_ttl for record in records if record.event_name == "REMOVE")
@@ -95,7 +97,7 @@ class Decoder:
         """
         images = [bytes(item) for item in items]
         bad: dict[int, str] = {}
-        decoded = self._decode(images, images, columns, bad)
+        decoded = self._decode(images, [None] * len(images), columns, bad)
         poison = [
             Poison(SCAN, hashlib.sha256(images[i]).hexdigest()[:32], reason, images[i])
             for i, reason in sorted(bad.items())
@@ -118,55 +120,55 @@ class Decoder:
 
     def _decode(
         self,
-        keys: Sequence[bytes],
         images: Sequence[bytes | None],
+        keys: Sequence[bytes | None],
         columns: Columns,
         bad: dict[int, str],
     ) -> Decoded:
         """Decode all but `bad` (position: reason); positions that turn out bad are added to it."""
         if not bad:
             try:
-                return self._engine.decode(keys, images, columns)
+                return self._engine.decode(images, keys, columns)
             except Undecodable:
                 pass
-        bad |= self._complaints(keys, images)
+        bad |= self._complaints(images, keys)
         sound = [position for position in range(len(keys)) if position not in bad]
         # A change may come to light only when a bad one that superseded it is gone.
-        while found := self._bisect(keys, images, sound, columns):
+        while found := self._bisect(images, keys, sound, columns):
             bad |= found
             sound = [position for position in sound if position not in found]
-        return self._engine.decode([keys[i] for i in sound], [images[i] for i in sound], columns)
+        return self._engine.decode([images[i] for i in sound], [keys[i] for i in sound], columns)
 
-    def _complaints(self, keys: Sequence[bytes], images: Sequence[bytes | None]) -> dict[int, str]:
+    def _complaints(
+        self, images: Sequence[bytes | None], keys: Sequence[bytes | None]
+    ) -> dict[int, str]:
         """What a look at each record alone says against it: position and reason."""
         found: dict[int, str] = {}
-        for position, (key, image) in enumerate(zip(keys, images, strict=True)):
+        for position, (image, key) in enumerate(zip(images, keys, strict=True)):
             try:
-                key_identity(self._keys, key)
-                if image is not None:
-                    msgspec.json.decode(image)
-            except (Undecodable, msgspec.DecodeError, UnicodeDecodeError) as error:
+                key_identity(self._keys, image or key or b"")
+            except Undecodable as error:
                 found[position] = _reason(error)
         return found
 
     def _bisect(
         self,
-        keys: Sequence[bytes],
         images: Sequence[bytes | None],
+        keys: Sequence[bytes | None],
         positions: Sequence[int],
         columns: Columns,
     ) -> dict[int, str]:
         """What the engine refuses although it looks sound."""
         try:
             self._engine.decode(
-                [keys[i] for i in positions], [images[i] for i in positions], columns
+                [images[i] for i in positions], [keys[i] for i in positions], columns
             )
         except Undecodable as error:
             if len(positions) == 1:
                 return {positions[0]: _reason(error)}
             half = len(positions) // 2
             parts = (positions[:half], positions[half:])
-            first, second = (self._bisect(keys, images, part, columns) for part in parts)
+            first, second = (self._bisect(images, keys, part, columns) for part in parts)
             return first | second
         return {}
 

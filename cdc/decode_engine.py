@@ -1,7 +1,7 @@
 """The vectorised decode: changes of a batch become Arrow rows in an in-memory DuckDB.
 
 Nothing here puts records aside: a batch decodes as a whole or raises `Undecodable`.
-Planning costs more than decoding a small batch, so statements are prepared once and read their
+Planning costs more than decoding a small batch, so the statement is prepared once and reads its
 input through an object whose table is exchanged. The instance has no files, no network and a
 memory limit; one thread at a time may use it.
 """
@@ -20,14 +20,13 @@ import pyarrow.compute as pc
 
 from cdc.batch import schema_of
 from cdc.columns import Columns, promote
-from cdc.decode_sql import cells_query, identity_query
+from cdc.decode_sql import rows_query
 from cdc.errors import Retryable
 from cdc.keys import KeySchema
 from cdc.misfits import Leftovers, leftovers
 from cdc.nested import plain_from_typed
 
-_KEYS = "decoder_keys"
-_IMAGES = "decoder_images"
+_INPUT = "decoder_input"
 # A statement needs about ten times the bytes of its images: 8 MB leave room within 512.
 _SLICE_BYTES = 8 * 1024 * 1024
 _NESTED = ('{"M":', '{"L":', '{"SS":', '{"NS":', '{"BS":')
@@ -41,6 +40,7 @@ class Undecodable(Exception):
 class _Cells:
     """Decoded images. `misfits`: row numbers; `claimed`: exact attributes of each misfit row."""
 
+    identities: pa.Array
     arrays: list[pa.Array]
     misfits: list[int]
     claimed: list[frozenset[str]]
@@ -77,136 +77,138 @@ class DecodeEngine:
             },
         )
 
-        self._key_texts = _Texts("keys")
-        self._image_texts = _Texts("image")
-        self._connection.register(_KEYS, self._key_texts)
-        self._connection.register(_IMAGES, self._image_texts)
-        self._connection.execute(f"PREPARE identities AS {identity_query(keys, _KEYS)}").fetchall()
+        self._input = _Input()
+        self._connection.register(_INPUT, self._input)
 
     def close(self) -> None:
         self._connection.close()
 
     def decode(
-        self, keys: Sequence[bytes], images: Sequence[bytes | None], columns: Columns
+        self, images: Sequence[bytes | None], keys: Sequence[bytes | None], columns: Columns
     ) -> Decoded:
         """One row for each identity, the last change winning; the columns may have grown.
 
-        `keys` and `images` are typed JSON of the same changes; no image: the item was deleted.
+        `images` and `keys`: typed JSON; a key only where there is no image, for a deleted item.
         Raises Undecodable for bad data, Retryable if the memory limit is too small.
         """
-        identities = self._identities(keys)
-        if pc.count_distinct(identities).as_py() < len(identities):
-            newest = {identity: i for i, identity in enumerate(identities.to_pylist())}
-            positions = sorted(newest.values())
-            identities = identities.take(positions)
-            images = [images[position] for position in positions]
-        cells = self._cells(images, columns)
+        cells = self._cells(images, keys, columns)
         left = _leftovers(images, cells, columns, learn=len(columns) < self._budget)
         grown = promote(columns, left.unseen, budget=self._budget)
         if len(grown) > len(columns):
-            cells = self._cells(images, grown)
+            cells = self._cells(images, keys, grown)
             left = _leftovers(images, cells, grown, learn=False)
         rests: list[str | None] = [None] * len(images)
         for position, rest in zip(cells.misfits, left.rests, strict=True):
             rests[position] = rest
         is_dead = pa.array([image is None for image in images], pa.bool_())
-        rows = pa.Table.from_arrays(
-            [identities.cast(pa.binary(16)), is_dead, *cells.arrays, pa.array(rests, pa.string())],
-            schema=schema_of(grown),
-        )
-        return Decoded(rows, grown, left.counts)
+        arrays = [cells.identities, is_dead, *cells.arrays, pa.array(rests, pa.string())]
+        rows = pa.Table.from_arrays(arrays, schema=schema_of(grown))
+        return Decoded(_newest(rows), grown, left.counts)
 
-    def _identities(self, keys: Sequence[bytes]) -> pa.Array:
-        found = self._run("identities", self._key_texts, keys).column("h").combine_chunks()
-        if not found.null_count:
-            return found
-        identities = [
-            key_identity(self._keys, text) if identity is None else identity
-            for identity, text in zip(found.to_pylist(), keys, strict=True)
-        ]
-        return pa.array(identities, pa.binary())
-
-    def _cells(self, images: Sequence[bytes | None], columns: Columns) -> _Cells:
-        self._prepare(columns)
-        result = self._run("cells", self._image_texts, images)
+    def _cells(
+        self, images: Sequence[bytes | None], keys: Sequence[bytes | None], columns: Columns
+    ) -> _Cells:
+        result = self._run(images, keys, columns)
+        identities = self._identities(result.column("h").combine_chunks(), images, keys)
         arrays: list[pa.Array] = []
         exact: list[pa.Array] = []
         for i, column in enumerate(columns):
-            array = result.column(i).combine_chunks()
+            array = result.column(f"c{i}").combine_chunks()
+            is_exact = None
             if column.kind == "json":
                 array, is_exact = _plain(array)
-            else:
-                is_exact = array.is_valid()
             arrays.append(array)
-            exact.append(is_exact)
+            exact.append(array.is_valid() if is_exact is None else is_exact)
         missing = result.column("names").combine_chunks()
         for is_exact in exact:
             missing = pc.subtract(missing, is_exact.cast(pa.int64()))
         misfits = pc.indices_nonzero(pc.fill_null(missing, 0))
         patterns = zip(*(is_exact.take(misfits).to_pylist() for is_exact in exact), strict=True)
         claimed = _claimed(patterns, columns) if columns.all else [frozenset()] * len(misfits)
-        return _Cells(arrays, misfits.to_pylist(), claimed)
+        return _Cells(identities, arrays, misfits.to_pylist(), claimed)
+
+    def _identities(
+        self, found: pa.Array, images: Sequence[bytes | None], keys: Sequence[bytes | None]
+    ) -> pa.Array:
+        if found.null_count:
+            texts = zip(found.to_pylist(), images, keys, strict=True)
+            found = pa.array(
+                [
+                    key_identity(self._keys, image or key or b"") if identity is None else identity
+                    for identity, image, key in texts
+                ],
+                pa.binary(),
+            )
+        return found.cast(pa.binary(16))
+
+    def _run(
+        self, images: Sequence[bytes | None], keys: Sequence[bytes | None], columns: Columns
+    ) -> pa.Table:
+        self._prepare(columns)
+        sizes = [len(image or key or b"") for image, key in zip(images, keys, strict=True)]
+        parts = [self._run_slice(images[part], keys[part]) for part in _slices(sizes)]
+        return parts[0] if len(parts) == 1 else pa.concat_tables(parts)
 
     def _prepare(self, columns: Columns) -> None:
         if columns == self._prepared:
             return
         if self._prepared is not None:
             self._prepared = None
-            self._connection.execute("DEALLOCATE cells").fetchall()
-        self._connection.execute(f"PREPARE cells AS {cells_query(columns, _IMAGES)}").fetchall()
+            self._connection.execute("DEALLOCATE decode").fetchall()
+        query = rows_query(self._keys, columns, _INPUT)
+        self._connection.execute(f"PREPARE decode AS {query}").fetchall()
         self._prepared = columns
 
-    def _run(self, statement: str, source: _Texts, texts: Sequence[bytes | None]) -> pa.Table:
-        parts = [self._run_slice(statement, source, texts[part]) for part in _slices(texts)]
-        return parts[0] if len(parts) == 1 else pa.concat_tables(parts)
-
-    def _run_slice(self, statement: str, source: _Texts, texts: Sequence[bytes | None]) -> pa.Table:
+    def _run_slice(self, images: Sequence[bytes | None], keys: Sequence[bytes | None]) -> pa.Table:
         try:
-            source.fill(texts)
-            return self._connection.sql(f"EXECUTE {statement}").to_arrow_table()
+            self._input.fill(images, keys)
+            return self._connection.sql("EXECUTE decode").to_arrow_table()
         except pa.ArrowInvalid as error:
             raise Undecodable(f"not UTF-8: {error}") from error
         except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
             raise Undecodable(str(error)) from error
         except duckdb.OutOfMemoryException as error:
             raise Retryable(
-                f"decoding {len(texts)} records ({source.table.nbytes} bytes) needs more memory "
-                "than the decoder may use",
+                f"decoding {len(images)} records ({self._input.table.nbytes} bytes) needs more "
+                "memory than the decoder may use",
                 hint="give the decoder a larger memory limit",
             ) from error
         finally:
-            source.clear()
+            self._input.fill([], [])
 
 
-class _Texts:
-    """The input of a prepared statement: a table of one text column that can be exchanged."""
+class _Input:
+    """The input of the prepared statement: a table that can be exchanged."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self.clear()
+    def __init__(self) -> None:
+        self.fill([], [])
 
-    def clear(self) -> None:
-        # No pa.array of Python objects: it imports pandas where that is installed, and a node that
-        # starts should not wait for it.
-        self.table = pa.Table.from_batches([], pa.schema([(self._name, pa.string())]))
-
-    def fill(self, texts: Sequence[bytes | None]) -> None:
-        self.table = pa.table({self._name: pa.array(texts, pa.string())})
+    def fill(self, images: Sequence[bytes | None], keys: Sequence[bytes | None]) -> None:
+        text = pa.string()
+        self.table = pa.table({"image": pa.array(images, text), "keys": pa.array(keys, text)})
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self.table.__arrow_c_stream__(requested_schema)
 
 
-def _slices(texts: Sequence[bytes | None]) -> list[slice]:
+def _newest(rows: pa.Table) -> pa.Table:
+    identities = rows.column("_h")
+    if pc.count_distinct(identities).as_py() == rows.num_rows:
+        return rows
+    newest = {identity: position for position, identity in enumerate(identities.to_pylist())}
+    return rows.take(pa.array(sorted(newest.values()), pa.int64()))
+
+
+def _slices(sizes: Sequence[int]) -> list[slice]:
     """Consecutive slices of at most _SLICE_BYTES, or of one text that is larger."""
-    if sum(len(text) for text in texts if text) <= _SLICE_BYTES:
+    if sum(sizes) <= _SLICE_BYTES:
         return [slice(None)]
-    starts, size = [0], 0
-    for position, text in enumerate(texts):
-        size += len(text or b"")
-        if size > _SLICE_BYTES and position > starts[-1]:
+    starts, filled = [0], 0
+    for position, size in enumerate(sizes):
+        filled += size
+        if filled > _SLICE_BYTES and position > starts[-1]:
             starts.append(position)
-            size = len(text or b"")
+            filled = size
     return [slice(*ends) for ends in zip(starts, [*starts[1:], None], strict=True)]
 
 

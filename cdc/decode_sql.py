@@ -8,10 +8,9 @@ so no attribute name ever has to be legal as an SQL name.
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 
 from cdc.columns import Column, Columns, Kind
-from cdc.keys import KeySchema, KeyType
+from cdc.keys import KeyAttribute, KeySchema, KeyType
 
 _TAGS: dict[Kind, str] = {
     "text": "S",
@@ -23,32 +22,54 @@ _TAGS: dict[Kind, str] = {
 _DECIMAL_DIGITS = 38
 
 
-def identity_query(keys: KeySchema, source: str) -> str:
-    """One column `h`: identities of the keys in `source.keys`, NULL where Python has to decide.
+def rows_query(keys: KeySchema, columns: Columns, source: str) -> str:
+    """One row for each row of `source`, which has `image` or, for a deleted item, `keys`.
 
-    The encoding is that of `KeySchema.identity`.
+    Columns: `h`, the identity as `KeySchema.identity` has it, NULL where Python has to decide; c0,
+    c1, … the cells (for json the typed text); `names`, the number of attributes in the image.
     """
-    texts, typed = _key_texts(keys)
+    texts, typed = _key_texts(keys, columns)
+    selected = [_identity(keys, texts)]
+    if columns.all:
+        structure = {column.name: _member(column) for column in columns}
+        typed.append(f"json_transform(image, {_literal(json.dumps(structure))}) AS typed")
+        selected += [f"{_cell(column, i)} AS c{i}" for i, column in enumerate(columns)]
+    selected.append("len(json_keys(image)) AS names")
+    return f"SELECT {', '.join(selected)} FROM (SELECT image, {', '.join(typed)} FROM {source})"
+
+
+def _key_texts(keys: KeySchema, columns: Columns) -> tuple[list[str], list[str]]:
+    """Expressions for the text of each key attribute, and the columns that they need."""
+    attributes = keys.attributes
+    held = [_held(attribute, columns) for attribute in attributes]
+    # An image's key is read from its columns, so that the image is not parsed once more for it.
+    text = "keys" if all(held) else "coalesce(image, keys)"
+    members = [{attribute.name: {attribute.type: "VARCHAR"}} for attribute in attributes]
+    if len({attribute.name.casefold() for attribute in attributes}) == len(attributes):
+        members = [{name: tag for member in members for name, tag in member.items()}]
+        texts = [_at(_at("k0", i + 1), 1) for i in range(len(attributes))]
+    else:  # a structure cannot hold two names that differ by case alone
+        texts = [_at(_at(f"k{i}", 1), 1) for i in range(len(members))]
+    if all(held):
+        texts = [f"coalesce({cell}, {key})" for cell, key in zip(held, texts, strict=True)]
+    structures = [_literal(json.dumps(member)) for member in members]
+    return texts, [f"json_transform({text}, {s}) AS k{i}" for i, s in enumerate(structures)]
+
+
+def _held(attribute: KeyAttribute, columns: Columns) -> str | None:
+    for position, column in enumerate(columns):
+        if column.name == attribute.name and _TAGS.get(column.kind) == attribute.type:
+            return _at(_at("typed", position + 1), 1)
+    return None
+
+
+def _identity(keys: KeySchema, texts: list[str]) -> str:
     is_binary = any(attribute.type == "B" for attribute in keys.attributes)
     parts = [
         _identity_part(attribute.type, text, to_bytes=is_binary)
         for attribute, text in zip(keys.attributes, texts, strict=True)
     ]
-    return f"SELECT unhex(md5({' || '.join(parts)})) AS h FROM (SELECT {typed} FROM {source})"
-
-
-def _key_texts(keys: KeySchema) -> tuple[list[str], str]:
-    """Expressions for the text of each key attribute, and the columns they refer to."""
-    members = [{attribute.name: {attribute.type: "VARCHAR"}} for attribute in keys.attributes]
-    folded = {attribute.name.casefold() for attribute in keys.attributes}
-    if len(folded) == len(members):
-        members = [{name: tag for member in members for name, tag in member.items()}]
-        texts = [_at(_at("k0", i + 1), 1) for i in range(len(keys.attributes))]
-    else:  # a structure cannot hold two names that differ by case alone
-        texts = [_at(_at(f"k{i}", 1), 1) for i in range(len(members))]
-    structures = [_literal(json.dumps(member)) for member in members]
-    typed = [f"json_transform(keys, {text}) AS k{i}" for i, text in enumerate(structures)]
-    return texts, ", ".join(typed)
+    return f"unhex(md5({' || '.join(parts)})) AS h"
 
 
 def _identity_part(type_: KeyType, text: str, *, to_bytes: bool) -> str:
@@ -61,20 +82,6 @@ def _identity_part(type_: KeyType, text: str, *, to_bytes: bool) -> str:
         is_canonical = f"regexp_full_match({text}, {canonical}) AND {text} <> '-0'"
         part = f"CASE WHEN {is_canonical} THEN {part} END"
     return f"encode({part})" if to_bytes else part
-
-
-@lru_cache(maxsize=16)
-def cells_query(columns: Columns, source: str) -> str:
-    """Columns c0, c1, … (cells; typed text for json) and `names`: attributes in `source.image`."""
-    if not columns.all:
-        return f"SELECT len(json_keys(image)) AS names FROM {source}"
-    structure = {column.name: _member(column) for column in columns}
-    transformed = f"json_transform(image, {_literal(json.dumps(structure))})"
-    cells = [f"{_cell(column, i)} AS c{i}" for i, column in enumerate(columns)]
-    return (
-        f"SELECT {', '.join(cells)}, len(json_keys(image)) AS names "
-        f"FROM (SELECT image, {transformed} AS typed FROM {source})"
-    )
 
 
 def _member(column: Column) -> str | dict[str, str]:

@@ -202,11 +202,12 @@ def test_the_last_record_of_an_item_wins_across_shards(decoder: Decoder) -> None
 def test_a_removed_item_leaves_its_identity(decoder: Decoder) -> None:
     item: Item = {"id": {"S": "a"}, "v": {"S": "x"}}
     page = ShardRecords("s", [_record(item), _record(item, "REMOVE", is_ttl=True)])
+    columns = Columns((Column("id", "text"), Column("v", "text")))
 
-    batch = decoder.changes([page], Columns((Column("v", "text"),)))
+    batch = decoder.changes([page], columns)
 
     assert batch.rows.to_pylist() == [
-        {"_h": KEYS.identity(item), "_dead": True, "v": None, "_rest": None}
+        {"_h": KEYS.identity(item), "_dead": True, "id": None, "v": None, "_rest": None}
     ]
     assert batch.ttl_deletes == 1
 
