@@ -45,7 +45,7 @@ def check(found: dict[str, Any], headline: str, roles: set[str]) -> None:
 
 
 def test_capture_runs_to_its_end_and_all_sides_agree() -> None:
-    found = document("capture", "--size", "2", "--engine", "sqlite")
+    found = document("capture", "--size", "1", "--engine", "sqlite")
 
     check(found, "records_per_second", {"snowmelt", "naive", "competent"})
     assert [result["measure"] for result in found["results"]] == [
