@@ -22,6 +22,7 @@ from cdc.keys import Item, canonical_number
 from cdc.nested import typed_from_plain
 
 _REST = msgspec.json.Decoder(dict[str, dict[str, Any]])
+_DIGESTED = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _SUM_BYTES = 32
 
 
@@ -63,7 +64,8 @@ def canonical_item(item: Item) -> Item:
 
 def _canonical(typed: dict[str, Any]) -> dict[str, Any]:
     ((tag, value),) = typed.items()
-    return {tag: _CANONICAL[tag](value) if tag in _CANONICAL else value}
+    form = _CANONICAL.get(tag)
+    return typed if form is None else {tag: form(value)}
 
 
 _CANONICAL: dict[str, Callable[[Any], Any]] = {
@@ -79,8 +81,7 @@ _CANONICAL: dict[str, Callable[[Any], Any]] = {
 
 def item_digest(item: Item) -> bytes:
     """32 bytes: BLAKE3 of the canonical item as compact JSON with sorted names, in ASCII."""
-    text = json.dumps(canonical_item(item), sort_keys=True, separators=(",", ":"))
-    return blake3.blake3(text.encode()).digest()
+    return blake3.blake3(_DIGESTED.encode(canonical_item(item)).encode()).digest()
 
 
 class ItemSetDigest:
