@@ -56,12 +56,14 @@ class CaptureStatus:
     """Where capture stands. Times are service time, epoch seconds; None means unknown.
 
     `degraded`: what a person should know, although capture goes on; `degraded_since` its begin.
+    `trouble_since`: begin of the oldest trouble that is not over, however short.
     """
 
     phase: Phase = "starting"
     ready: bool = False
     degraded: str | None = None
     degraded_since: float | None = None
+    trouble_since: float | None = None
     lag_ms: int | None = None
     lag_uncertainty_ms: int = int(RESOLUTION_SECONDS * 1000)
     watermark: float | None = None
@@ -82,6 +84,14 @@ class CaptureStatus:
     errors: Mapping[str, int] = field(default_factory=dict)
     misfits: Mapping[str, int] = field(default_factory=dict)
     last_error: str | None = None
+
+    @property
+    def away_since(self) -> float | None:
+        """Since when the source does not answer: before anything is read at once, else if it lasts.
+
+        Before anything is read nothing can be replayed either.
+        """
+        return self.trouble_since if self.phase == "starting" else self.degraded_since
 
 
 class StatusBoard:
@@ -116,6 +126,7 @@ class StatusBoard:
             status,
             degraded=degraded,
             degraded_since=since,
+            trouble_since=self._troubles.since(),
             lag_ms=None if lag is None else round(lag * 1000),
             resumable_until=until,
             checkpoint_age_seconds=None if until is None else age_seconds(until, now),

@@ -63,6 +63,10 @@ class Troubles:
         self._proven.add(_kind(operation))
         self._open.pop(operation, None)
 
+    def since(self) -> float | None:
+        """The begin of the trouble that has lasted longest, however short; None without any."""
+        return min((trouble.since for trouble in list(self._open.values())), default=None)
+
     def degraded(self, now: float) -> tuple[str, float] | None:
         """What a person should know and since when: the trouble that has lasted longest."""
         lasting = [

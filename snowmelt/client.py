@@ -13,10 +13,17 @@ _TIMEOUT_SECONDS = 120.0
 
 
 class Answered(NodeError):
-    """The node answered, but not with what was asked for."""
+    """The node answered, but not with what was asked for: with `exit_code`, if it named one."""
 
     exit_code = 8
     hint = "look at `snowmelt status`"
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, exit_code: int | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        if exit_code is not None:
+            self.exit_code = exit_code  # type: ignore[misc]  # the node's error, not a class of ours
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -66,6 +73,8 @@ def call(address: str, method: str, target: str, body: bytes | None = None) -> A
     message = (
         document.get("error", f"status {status}") if isinstance(document, dict) else str(status)
     )
+    if isinstance(document, dict) and "exit_code" in document:
+        raise Answered(message, hint=document["hint"], exit_code=document["exit_code"])
     if 400 <= status < 500:
         raise UsageError(message, hint="correct the request")
     raise Answered(message)

@@ -12,6 +12,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from starlette.types import ASGIApp
+
 from cdc.accelerator import QueryLimits
 from snowmelt import http, metrics
 from snowmelt.config import Config
@@ -19,6 +21,7 @@ from snowmelt.dataset import DatasetRuntime
 from snowmelt.errors import UsageError
 from snowmelt.listeners import Listener
 from snowmelt.logs import logger
+from snowmelt.loopback import LoopbackOnly
 from snowmelt.wiring import wire
 
 
@@ -38,9 +41,10 @@ class Node:
             lambda: [dataset.status() for dataset in self.datasets], _switches(config)
         )
         self.admin = Listener(http.admin_app(self.datasets, page), config.runtime.admin, "admin")
-        self.query = Listener(
-            http.query_app(self.datasets, QueryLimits()), config.runtime.query, "query"
-        )
+        queries: ASGIApp = http.query_app(self.datasets, QueryLimits())
+        if not config.runtime.query.startswith("unix://"):
+            queries = LoopbackOnly(queries)
+        self.query = Listener(queries, config.runtime.query, "query")
 
     def run(self, stop: threading.Event) -> int:
         """Serve until `stop` is set; returns the exit code: 0, or 1 if the end took too long."""
