@@ -1,7 +1,8 @@
 """A bound on how many do something at once, first come, first served.
 
-`threading.Semaphore` lets a thread that asks again at once overtake those that wait, so a busy reader
-could starve another for seconds. Here a slot that becomes free is handed to the longest waiting one.
+`threading.Semaphore` lets a thread that asks again at once overtake those that wait, so a busy
+reader could starve another for seconds. Here a slot that becomes free is handed to the longest
+waiting one.
 """
 
 from __future__ import annotations

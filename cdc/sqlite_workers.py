@@ -20,6 +20,7 @@ from typing import Any, cast
 
 from cdc import sqlite_query
 from cdc.accelerator import QueryLimits, QueryRefused, QueryResult
+from cdc.slots import Slots
 
 MOST_WORKERS = 4
 # On top of the worker's own timer, for the transfer of a large answer.
@@ -86,7 +87,7 @@ class QueryWorkers:
         self._path = path
         self._dataset = dataset
         self._lock = threading.Lock()
-        self._places = threading.Semaphore(MOST_WORKERS)
+        self._places = Slots(MOST_WORKERS)
         self._idle: list[Worker] = []
         self._busy: set[Worker] = set()
         self._closed = False
@@ -100,7 +101,7 @@ class QueryWorkers:
             "bytes": limits.result_bytes,
             "seconds": limits.seconds,
         }
-        if not self._places.acquire(timeout=limits.seconds):
+        if not self._places.acquire(limits.seconds):
             raise QueryRefused(f"{MOST_WORKERS} queries are running already", status=429)
         try:
             with self._worker() as worker:

@@ -46,7 +46,7 @@ def wait_for_questions(accelerator: Accelerator, count: int) -> None:
     """Wait until so many questions have been admitted, and a moment more for them to run."""
     slots = accelerator._queries._slots  # type: ignore[attr-defined]
     until = time.monotonic() + 30
-    while slots._value > CONCURRENT - count:
+    while slots._free > CONCURRENT - count:
         assert time.monotonic() < until
         time.sleep(0.01)
     time.sleep(0.2)
