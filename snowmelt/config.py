@@ -175,6 +175,8 @@ class DatasetSection(_Section):
     def _identifier(cls, value: str) -> str:
         if not _DATASET_NAME.fullmatch(value):
             raise ValueError("must be letters, digits, _ and -, beginning with a letter or _")
+        if value.casefold().startswith(("sqlite_", "_snowmelt")):
+            raise ValueError("must not begin with sqlite_ or _snowmelt, which the engines keep")
         return value
 
     @property

@@ -279,6 +279,11 @@ MISTAKES = {
         "    name: 7seas",
         "datasets[0].name: must be letters, digits, _ and -, beginning with a letter or _",
     ),
+    "reserved name": (
+        "    name: pipelines",
+        "    name: sqlite_pipelines",
+        "datasets[0].name: must not begin with sqlite_ or _snowmelt, which the engines keep",
+    ),
     "no dataset name": ("    name: pipelines\n", "", "datasets[0].name: is missing"),
     "section that is a list": (
         "params: { s3_region: us-east-2, s3_endpoint: null, s3_auth: iam_role }",
@@ -400,7 +405,7 @@ def test_two_datasets_of_one_name_are_refused() -> None:
             "version: v1\na: &a [*a]\n",
             "is not valid YAML in line 2: found unconstructable recursive node",
         ),
-        ("[" * 5000, "is nested too deeply"),
+        ("[" * 1500, "is nested too deeply"),
         (
             "a: !!python/object/apply:os.system ['true']",
             (

@@ -25,6 +25,7 @@ BEYOND_A_SHAPE = {
     "no location",
     "port",
     "query address for everybody",
+    "reserved name",
     "source",
     "table name",
     "threshold of batches",
