@@ -29,10 +29,16 @@ def _age_ms(status: DatasetStatus) -> float | None:
 
 
 def _transient(status: DatasetStatus) -> float:
+    return float(status.errors_transient_total)
+
+
+def _errors(status: DatasetStatus) -> float:
     return float(sum(status.errors_total.values()))
 
 
-def _shards(status: DatasetStatus) -> float:
+def _shards(status: DatasetStatus) -> float | None:
+    if not status.shards:
+        return None
     return float(sum(count for state, count in status.shards.items() if state != "finished"))
 
 
@@ -42,6 +48,27 @@ def _of_snapshot(name: str) -> Value:
         return None if value is None else float(value)
 
     return read
+
+
+def _of_last(name: str) -> Value:
+    """Facts of the newest snapshot, where there is one."""
+    read = _of_snapshot(name)
+    return lambda s: None if s.snapshot is None or s.snapshot.last_id is None else read(s)
+
+
+def _last_duration_ms(status: DatasetStatus) -> float | None:
+    seconds = _of_last("last_duration_seconds")(status)
+    return None if seconds is None else seconds * 1000
+
+
+def described() -> list[tuple[str, str, str]]:
+    """Name, type and help of every metric, in the order of the page."""
+    families = _Collector(list, {}).collect()
+    return [(_name(family), family.type, family.documentation) for family in families]
+
+
+def _name(family: Metric) -> str:
+    return f"{family.name}_total" if family.type == "counter" else family.name
 
 
 # name, help, is it a counter, value
@@ -63,7 +90,7 @@ _METRICS: tuple[tuple[str, str, bool, Value], ...] = (
     ),
     ("dynamodb_stream_lag_ms", "As lag_ms", False, lambda s: s.lag_ms),
     ("dynamodb_stream_shard_count", "Shards that are being read", False, _shards),
-    ("dynamodb_stream_errors_total", "Errors that were retried", True, _transient),
+    ("dynamodb_stream_errors_total", "Errors of any kind", True, _errors),
     (
         "dynamodb_stream_checkpoint_age_ms",
         "Age that is compared with 18 h and 24 h",
@@ -80,6 +107,7 @@ _METRICS: tuple[tuple[str, str, bool, Value], ...] = (
     (PREFIX + "stale", "Older than promised", False, lambda s: float(s.stale)),
     (PREFIX + "rows", "Items in the dataset", False, lambda s: s.rows),
     (PREFIX + "version", "Commits of this lineage", False, lambda s: s.version),
+    (PREFIX + "file_bytes", "The dataset's file", False, lambda s: s.file_bytes),
     (PREFIX + "wal_bytes", "The engine's log beside the file", False, lambda s: s.wal_bytes),
     (
         PREFIX + "ttl_deletes_total",
@@ -109,19 +137,19 @@ _METRICS: tuple[tuple[str, str, bool, Value], ...] = (
         "dataset_acceleration_snapshot_write_bytes",
         "Bytes that the newest snapshot added to the store",
         False,
-        _of_snapshot("last_new_bytes"),
+        _of_last("last_new_bytes"),
     ),
     (
         "dataset_acceleration_snapshot_stored_bytes",
         "Bytes in the store that the newest snapshot needs",
         False,
-        _of_snapshot("last_stored_bytes"),
+        _of_last("last_stored_bytes"),
     ),
     (
         "dataset_acceleration_snapshot_write_duration_ms",
         "Duration of the newest snapshot",
         False,
-        lambda s: None if s.snapshot is None else s.snapshot.last_duration_seconds * 1000,
+        _last_duration_ms,
     ),
     (
         "dataset_acceleration_snapshot_write_total",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from cdc.accelerator import Accelerator
 from cdc.capture_status import CaptureStatus, StatusBoard
 from cdc.checkpoint import Checkpoint
+from cdc.engines import sidecars
 from cdc.errors import CdcError
 from snowmelt.staleness import Standing
 from snowmelt.status import DatasetStatus, Problem, SnapshotStatus, State
@@ -64,12 +66,22 @@ def dataset_status(  # noqa: PLR0913 - the parts of a dataset, each by name
         batches_total=now.batches_total,
         ttl_deletes_total=now.ttl_deletes_total,
         errors_total=dict(now.errors),
+        errors_transient_total=now.transient_errors_total,
         misfits=dict(now.misfits),
         quarantined=now.quarantined_total,
+        file_bytes=_size(plan.path),
+        wal_bytes=_size(sidecars(plan.section.acceleration.engine, plan.path)[0]),
         scan=asdict(now.scan) if now.scan.segments else None,
         snapshot=snapshot,
         restore=restore,
     )
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:  # not made yet, or being replaced
+        return None
 
 
 def problem_of(error: Exception) -> Problem:
@@ -91,9 +103,9 @@ def _state(state: State, standing: Standing, capture: CaptureStatus | None) -> S
 
 
 def _degraded(capture: CaptureStatus) -> Problem | None:
-    if capture.degraded is None or capture.degraded_since is None:
+    if capture.degraded is None:
         return None
-    return Problem(capture.degraded, "it is retried for ever", 9, capture.degraded_since)
+    return Problem(capture.degraded, "the node goes on meanwhile", 9, capture.degraded_since)
 
 
 def at_rest(checkpoint: Checkpoint | None, now: float) -> CaptureStatus | None:

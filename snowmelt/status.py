@@ -24,12 +24,12 @@ State = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a dataset is not as it should be. `since`: epoch seconds."""
+    """Why a dataset is not as it should be. `since`: epoch seconds, None if not known."""
 
     message: str
     hint: str
     exit_code: int
-    since: float
+    since: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,11 @@ class DatasetStatus:
     batches_total: int = 0
     ttl_deletes_total: int = 0
     errors_total: Mapping[str, int] = field(default_factory=dict)
+    errors_transient_total: int = 0
     misfits: Mapping[str, int] = field(default_factory=dict)
     quarantined: int = 0
-    wal_bytes: int = 0
+    file_bytes: int | None = None
+    wal_bytes: int | None = None
     scan: Mapping[str, Any] | None = None
     snapshot: SnapshotStatus | None = None
     restore: Mapping[str, Any] | None = None

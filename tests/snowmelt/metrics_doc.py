@@ -1,0 +1,95 @@
+"""Writes docs/metrics.md: `python -m tests.snowmelt.metrics_doc > docs/metrics.md`."""
+
+from __future__ import annotations
+
+import sys
+
+from snowmelt.metrics import SWITCHABLE, described, page
+from snowmelt.status import DatasetStatus, SnapshotStatus
+
+EXAMPLE = DatasetStatus(
+    name="pipelines",
+    source="dynamodb:pipelines",
+    engine="duckdb",
+    path="/var/lib/snowmelt/pipelines.duckdb",
+    role="central",
+    state="ready",
+    ready=True,
+    stale=False,
+    lag_ms=850,
+    version=4711,
+    checkpoint_age_seconds=12.5,
+    resumable_until=1795414205.0,
+    rows=50_000,
+    shards={"reading": 4, "finished": 2},
+    records_total=123_456,
+    errors_total={"Throttled": 2, "IteratorExpired": 1, "AccessDenied": 1},
+    errors_transient_total=3,
+    ttl_deletes_total=7,
+    misfits={"weight": 5},
+    file_bytes=10_498_048,
+    wal_bytes=65_536,
+    snapshot=SnapshotStatus(
+        enabled=True,
+        generation=3,
+        last_id="000003-000000004711-20261122T061515506Z",
+        last_success_at=1795328115.5,
+        last_new_bytes=81_920,
+        last_stored_bytes=5_242_880,
+        last_duration_seconds=0.25,
+        published_total=9,
+    ),
+    restore={
+        "phases": {"pointer": 0.012, "fetch": 0.8, "switch": 0.003},
+        "bytes_fetched": 5_242_880,
+    },
+)
+
+_HEAD = """\
+# Metrics
+
+`GET /metrics` on the admin listener is a page for Prometheus. It is made from the status at each
+scrape; nothing is counted twice. Every name carries the label `dataset`, except
+`snowmelt_build_info`. A value that is not known is left out, never shown as 0; counters begin anew
+with each process, and when a dataset begins anew after an error.
+
+The first four names are switched per dataset by its list `metrics:` in the configuration (without a
+list, all four are there); those that begin with `dynamodb_stream_` say the same in the words of the
+connector guide.
+
+"""
+
+_WATCH = """
+## What to watch
+
+| Question | Expression |
+|---|---|
+| Does a node not serve? | `dataset_dynamodb_ready == 0` |
+| Is what it serves older than promised? | `dataset_dynamodb_stale == 1` |
+| Does it fall behind? | `dataset_dynamodb_lag_ms > 10000` |
+| Will the stream soon not be resumable? | `dataset_dynamodb_resumable_until_timestamp_seconds - time() < 6 * 3600` |
+| Are snapshots missing? | `time() - dataset_acceleration_snapshot_write_timestamp > 2 * 3600` |
+| Do snapshots fail? | `increase(dataset_acceleration_snapshot_failure_total[15m]) > 0` |
+| Do two nodes publish one dataset? | `dataset_acceleration_snapshot_fenced == 1` |
+| Are there records that no one can read? | `dataset_dynamodb_quarantined_records > 0` |
+
+"""  # noqa: E501 - rows of a table
+
+
+def example_page() -> str:
+    """The page of one dataset that has a value for everything."""
+    return page(lambda: [EXAMPLE], {})().decode()
+
+
+def render() -> str:
+    """The whole document."""
+    lines = ["| Name | Type | Meaning |", "|---|---|---|"]
+    for name, kind, text in described():
+        switch = " (switchable)" if name.removeprefix("dataset_dynamodb_") in SWITCHABLE else ""
+        lines.append(f"| `{name}` | {kind} | {text}{switch} |")
+    example = ["## A page", "", "```", example_page().rstrip("\n"), "```"]
+    return _HEAD + "\n".join(lines) + "\n" + _WATCH + "\n".join(example) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())
