@@ -11,13 +11,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cdc.checkpoint import Checkpoint
 from cdc.errors import Degraded, Permanent, Retryable
 from restorer.decision import decide
 from restorer.errors import refusal
 from restorer.facts import Facts, LocalFile, Policy, Published, Selection
-from restorer.local import free_bytes, inspect_local
+from restorer.local import free_bytes, inspect_local, local_file
 from restorer.restore import RestoreReport, RestoreRequest, restore
-from restorer.switch import recover
+from restorer.switch import read_origin, recover
 from restorer.verdict import Action, Decision
 from snapshotter.errors import SnapshotError
 from snapshotter.reader import read_pointer
@@ -132,26 +133,34 @@ def describe_source(plan: DatasetPlan) -> SourceFacts:
     )
 
 
-def _without_snapshots(plan: DatasetPlan) -> Decision:
-    local: LocalFile = inspect_local(plan.path, plan.name)
+def _without_snapshots(plan: DatasetPlan, local: LocalFile | None = None) -> Decision:
+    local = local or inspect_local(plan.path, plan.name)
     facts = Facts(now=plan.source.now(), free_bytes=free_bytes(plan.path))
     policy: Policy = plan.policy()
     return decide(Published(), local, policy, facts, Selection())
 
 
-def explain(plan: DatasetPlan) -> dict[str, Any]:
-    """The decision of a cold start now, without doing anything. Raises as `cold_start` does."""
+def explain(plan: DatasetPlan, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
+    """The decision of a cold start now, without doing anything. Raises as `cold_start` does.
+
+    `checkpoint`: of the node that has the file open, which nobody else can open then.
+    """
     source = describe_source(plan)
+    origin = read_origin(plan.path)
+    local = None
+    if checkpoint is not None:
+        local = local_file(checkpoint, origin.snapshot_id if origin else None)
     if plan.restores and plan.store is not None:
         request = RestoreRequest(
             plan.policy(),
             dry_run=True,
             source=source.identity,
             bootstrap_read_units=source.read_units,
+            local=local,
         )
         decision = restore(plan.store, plan.name, plan.path, request).decision
     else:
-        decision = _without_snapshots(plan)
+        decision = _without_snapshots(plan, local)
     return describe_decision(plan.name, decision)
 
 

@@ -25,7 +25,7 @@ from restorer.verdict import Action
 from snapshotter.errors import NothingToSnapshot
 from snowmelt import files
 from snowmelt.catching_up import stopped_when_ready
-from snowmelt.coldstart import ColdStart, Stopped, bootstrapping_elsewhere, cold_start
+from snowmelt.coldstart import ColdStart, Stopped, bootstrapping_elsewhere, cold_start, explain
 from snowmelt.errors import Explained
 from snowmelt.logs import logger
 from snowmelt.pauses import Pauses
@@ -49,7 +49,7 @@ class DatasetRuntime:
         self._thread = threading.Thread(target=self._run, name=f"dataset-{plan.name}")
         self._state: State = "initializing"
         self._problem: Problem | None = None
-        self._serving: Accelerator | None = None
+        self.accelerator: Accelerator | None = None  # the file that answers queries now
         self._capture: Capture | None = None
         self._standing = Standing(ready=False, stale=False)
         self._opened_at: Checkpoint | None = None
@@ -71,11 +71,6 @@ class DatasetRuntime:
     def name(self) -> str:
         """The dataset's name."""
         return self.plan.name
-
-    @property
-    def accelerator(self) -> Accelerator | None:
-        """The file that answers queries now."""
-        return self._serving
 
     def start(self) -> None:
         """Begin the life of this dataset."""
@@ -106,10 +101,14 @@ class DatasetRuntime:
             problem=self._problem,
             capture=self._now(),
             checkpoint=self._checkpoint(),
-            rows=self._rows.of(self._serving),
+            rows=self._rows.of(self.accelerator),
             snapshot=self._producer.status() if self._producer else None,
             restore=self._restored,
         )
+
+    def explain(self) -> Mapping[str, Any]:
+        """What a cold start would do with this file now. Raises SnapshotError."""
+        return explain(self.plan, self._checkpoint())
 
     # ------------------------------------------------------------ life
 
@@ -230,11 +229,11 @@ class DatasetRuntime:
     @contextlib.contextmanager
     def _serve(self, accelerator: Accelerator) -> Iterator[None]:
         self._opened_at = accelerator.checkpoint()
-        self._serving = accelerator
+        self.accelerator = accelerator
         try:
             yield
         finally:
-            self._serving = None
+            self.accelerator = None
 
     def _capture_status(self) -> CaptureStatus | None:
         return self._capture.status() if self._capture else None
@@ -257,9 +256,9 @@ class DatasetRuntime:
             self._capture_stop.set()
 
     def _snapshotable(self) -> Snapshotable | None:
-        if self._serving is None or self._capture is None or self._rebuilding:
+        if self.accelerator is None or self._capture is None or self._rebuilding:
             return None
-        return Snapshotable(self._serving, self._capture.status())
+        return Snapshotable(self.accelerator, self._capture.status())
 
     def _checkpoint(self) -> Checkpoint | None:
         """What the serving file holds, as of its last commit."""
@@ -271,11 +270,11 @@ class DatasetRuntime:
         capture = self._now()
         checkpoint = self._checkpoint()
         is_complete = checkpoint is not None and checkpoint.scan.ended_at is not None
-        since = capture.degraded_since if capture else None
+        since = capture.away_since if capture else None
         return judge(
             caught_up=bool(capture and capture.ready) or self._state == "ready",
-            was_ready=(self._standing.ready or self._is_caught_up) and self._serving is not None,
-            file_is_complete=is_complete and self._serving is not None,
+            was_ready=(self._standing.ready or self._is_caught_up) and self.accelerator is not None,
+            file_is_complete=is_complete and self.accelerator is not None,
             is_old_by_policy=self._rebuilding,
             lag_ms=capture.lag_ms if capture else None,
             upstream_away_seconds=None if since is None else self.plan.source.now() - since,
@@ -294,6 +293,6 @@ class DatasetRuntime:
 
     def _close(self) -> None:
         self._capture = None
-        self._serving = None
+        self.accelerator = None
         self._rebuilding = self._is_caught_up = False
         self._standing = Standing(ready=False, stale=False)

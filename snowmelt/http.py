@@ -21,6 +21,7 @@ from starlette.routing import Route
 from cdc.accelerator import Accelerator, QueryLimits, QueryRefused
 from cdc.errors import CdcError
 from snowmelt.keys import typed_key
+from snowmelt.rows import objects
 from snowmelt.status import DatasetStatus
 
 BODY_LIMIT = 256 * 1024
@@ -43,6 +44,9 @@ class Served(Protocol):
 
     def create_snapshot(self) -> Mapping[str, object]:
         """Publish now; returns the report. Raises SnapshotError."""
+
+    def explain(self) -> Mapping[str, object]:
+        """What a cold start would do with its file now. Raises SnapshotError."""
 
 
 def admin_app(datasets: Sequence[Served], metrics: Callable[[], bytes]) -> Starlette:
@@ -90,7 +94,7 @@ def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
         if accelerator is None or not status.ready:
             return _not_ready(status)
         result = await run_in_threadpool(accelerator.query, statement, limits)
-        rows = [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+        rows = objects(result)
         headers = {"X-Snowmelt-Rows": str(len(rows))}
         if result.truncated:
             headers["X-Snowmelt-Truncated"] = "true"
@@ -101,9 +105,13 @@ def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
     def listing(_request: Request) -> Response:
         return JSONResponse([_summary(dataset.status()) for dataset in datasets])
 
-    async def snapshot(request: Request) -> Response:
+    def snapshot(request: Request) -> Response:
         dataset = choose(datasets, "", request.path_params["name"])
-        return await run_in_threadpool(_create_snapshot, dataset)
+        return _answer(dataset.create_snapshot, 201)
+
+    def explanation(request: Request) -> Response:
+        dataset = choose(datasets, "", request.path_params["name"])
+        return _answer(dataset.explain, 200)
 
     async def item(request: Request) -> Response:
         dataset = choose(datasets, "", request.path_params["name"])
@@ -120,6 +128,7 @@ def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
         routes=[
             Route("/v1/sql", sql, methods=["POST"]),
             Route("/v1/datasets", listing),
+            Route("/v1/datasets/{name}/explain", explanation),
             Route("/v1/datasets/{name}/item", item, methods=["POST"]),
             Route("/v1/datasets/{name}/acceleration/snapshots", snapshot, methods=["POST"]),
         ],
@@ -176,14 +185,15 @@ async def _statement(request: Request) -> str:
         raise QueryRefused("the statement is not UTF-8 text") from error
 
 
-def _create_snapshot(dataset: Served) -> Response:
+def _answer(ask: Callable[[], Mapping[str, object]], status: int) -> Response:
     from snapshotter.errors import SnapshotError
 
     try:
-        return JSONResponse(dict(dataset.create_snapshot()), 201)
+        return JSONResponse(dict(ask()), status)
     except SnapshotError as error:
         document = {"error": str(error), "hint": error.hint, "exit_code": error.exit_code}
-        return JSONResponse(document, 409 if error.exit_code == 10 else 503)
+        # 8, unreachable, is the one that a later try may overcome.
+        return JSONResponse(document, 503 if error.exit_code == 8 else 409)
 
 
 def _summary(status: DatasetStatus) -> dict[str, object]:

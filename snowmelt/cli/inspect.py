@@ -1,6 +1,7 @@
 """`status`, `get`, `query` and `explain`: look at a dataset without changing anything.
 
-`get` and `query` ask the running node; where none answers they open the file themselves.
+All ask the running node, which alone has the file open; where none answers, `get`, `query` and
+`explain` open the file themselves.
 """
 
 from __future__ import annotations
@@ -116,12 +117,19 @@ def explain(
     config: ConfigFile = DEFAULT_CONFIG, dataset: DatasetName = None, as_json: AsJson = False
 ) -> None:
     """Print the decision of a cold start, the candidates and the numbers behind them."""
+    from snowmelt import client
     from snowmelt.cli.tables import print_decision
     from snowmelt.coldstart import explain as decide
+    from snowmelt.errors import NodeUnreachable
     from snowmelt.wiring import wire
 
     settings = load(config).config
-    decision = decide(wire(settings, choose(settings, dataset)))
+    section = choose(settings, dataset)
+    target = f"/v1/datasets/{quote(section.name)}/explain"
+    try:
+        decision = client.call(settings.runtime.query, "GET", target)
+    except NodeUnreachable:
+        decision = decide(wire(settings, section))
     print_json(decision) if as_json else print_decision(decision)
 
 
@@ -174,9 +182,10 @@ def _read(file: Accelerator, words: list[str]) -> Item | None:
 def _query_file(file: Accelerator, sql: str) -> list[dict[str, Any]]:
     from cdc.accelerator import QueryLimits, QueryRefused
     from snowmelt.errors import UsageError
+    from snowmelt.rows import objects
 
     try:
         result = file.query(sql, QueryLimits())
     except QueryRefused as error:
         raise UsageError(str(error), hint="correct the statement") from error
-    return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+    return objects(result)

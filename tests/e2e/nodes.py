@@ -308,9 +308,13 @@ def items_of(path: Path, dataset: str, engine: str = "duckdb") -> dict[Key, Item
         file.close()
 
 
-def table_items(server: DynamoDBLocal, table: str, keys: Sequence[str]) -> dict[Key, Item]:
+def table_items(
+    server: DynamoDBLocal, table: str, keys: Sequence[str], segments: int = 1
+) -> dict[Key, Item]:
     """Every item of the table by its key, in canonical form, read by a plain boto3 Scan."""
-    pages = server.dynamodb().get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    scan = server.dynamodb().get_paginator("scan")
+    where = {"TableName": table, "ConsistentRead": True, "TotalSegments": segments}
+    pages = (page for n in range(segments) for page in scan.paginate(**where, Segment=n))
     return _by_key((item for page in pages for item in page["Items"]), keys)
 
 

@@ -27,6 +27,8 @@ class Loaded:
     table: str
     rows: int
     changes: int
+    # DynamoDB Local reads the whole segment for each page: one page a segment.
+    segments: int
     changed: int = 0
     _items: dict[Key, Item] | None = None
 
@@ -40,7 +42,7 @@ class Loaded:
     def items(self) -> dict[Key, Item]:
         """By a Scan, which takes seconds: done again only after a change."""
         if self._items is None:
-            self._items = table_items(self.server, self.table, KEY_NAMES)
+            self._items = table_items(self.server, self.table, KEY_NAMES, self.segments)
         return self._items
 
 
@@ -53,7 +55,7 @@ def loaded(
     server = dynamodb_local_server.alone()
     table = server.table("flights", keys=KEYS).name
     assert load(server, table, flights(0, rows)) == rows
-    yield Loaded(server, table, rows, changes)
+    yield Loaded(server, table, rows, changes, segments=rows // 4_000)
     server.dynamodb().delete_table(TableName=table)
 
 
@@ -68,7 +70,7 @@ def _document(
             {
                 "from": f"dynamodb:{loaded.table}",
                 "name": "flights",
-                "params": table_params(loaded.server),
+                "params": table_params(loaded.server, scan_segments=loaded.segments),
                 "acceleration": {
                     "engine": engine,
                     "path": str(path),

@@ -226,6 +226,15 @@ def test_a_running_node_answers_get_query_and_status(centre: Centre) -> None:
     assert {one["rows"] for one in status} == {len(centre.after)}
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_file_of_a_running_node_is_explained(centre: Centre, engine: str) -> None:
+    done = centre.node.verb("explain", "--dataset", engine, "--json")
+
+    assert done.code == 0, done.err
+    assert done.json()["action"] == "keep_local"
+    assert done.json()["candidates"][0]["snapshot_id"] == centre.second[engine]["snapshot_id"]
+
+
 def test_a_key_that_is_not_there_ends_with_4(centre: Centre) -> None:
     assert centre.node.verb("get", "XX#1", "2013", "--dataset", "duckdb").code == 4
 

@@ -112,8 +112,13 @@ def find_libfaketime() -> str:
     return found[0]
 
 
-def start_dynamodb_local(home: Path, *, faketime: str | None = None) -> DynamoDBLocal:
-    """Start an empty server; `faketime` is libfaketime's FAKETIME, such as "+0 x1800"."""
+def start_dynamodb_local(
+    home: Path, *, faketime: str | None = None, heap: str = "512m"
+) -> DynamoDBLocal:
+    """Start an empty server; `faketime` is libfaketime's FAKETIME, such as "+0 x1800".
+
+    For each page of a Scan it reads the whole segment: 512 MB of heap do for 100,000 flights.
+    """
     java = shutil.which("java")
     if java is None:
         missing("Java is missing (Debian: apt-get install openjdk-17-jre-headless)")
@@ -129,7 +134,7 @@ def start_dynamodb_local(home: Path, *, faketime: str | None = None) -> DynamoDB
         "dynamodb-local",
         [
             java,
-            "-Xmx512m",
+            f"-Xmx{heap}",
             f"-Djava.library.path={jar_home / 'DynamoDBLocal_lib'}",
             "-jar",
             str(jar_home / "DynamoDBLocal.jar"),

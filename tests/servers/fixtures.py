@@ -28,10 +28,11 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
 
 @pytest.fixture(scope="session")
 def dynamodb_local_server(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[DynamoDBLocal]:
     """One DynamoDB Local for the session, for fixtures that outlive a test: call `alone()`."""
-    server = start_dynamodb_local(tmp_path_factory.mktemp("dynamodb-local"))
+    heap = "3g" if request.config.getoption("--full") else "512m"
+    server = start_dynamodb_local(tmp_path_factory.mktemp("dynamodb-local"), heap=heap)
     yield server
     if server.process:
         server.process.stop()
