@@ -63,7 +63,7 @@ servers:
 	@bash scripts/test-servers.sh
 
 test: $(STAMP) servers
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check $(CODE)

@@ -30,7 +30,9 @@ class ServerTally:
     """Marks tests by the fixtures they use, and counts their outcomes per server."""
 
     def __init__(self, config: Config) -> None:
-        self._judges = servers_required() and is_full_run(config)
+        # A worker sees its share only; the process that leads them hears of every test.
+        is_worker = hasattr(config, "workerinput")
+        self._judges = servers_required() and is_full_run(config) and not is_worker
         self._passed: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
 
