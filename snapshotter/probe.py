@@ -21,11 +21,15 @@ _RACERS = 4
 
 @dataclass(frozen=True, slots=True)
 class ProbeCheck:
-    """One ability. `detail` is empty if it is there, else one line on what happened instead."""
+    """One ability. `detail` is empty if it is there, else one line on what happened instead.
+
+    `error`: what the store raised; None where it answered, but wrongly.
+    """
 
     name: str
     passed: bool
     detail: str = ""
+    error: SnapshotError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +91,10 @@ def probe(store: ObjectStore) -> ProbeResult:
 def _try(name: str, step: Callable[[], None]) -> ProbeCheck:
     try:
         step()
-    except (_Failed, SnapshotError) as error:
+    except _Failed as error:
         return ProbeCheck(name, passed=False, detail=str(error))
+    except SnapshotError as error:
+        return ProbeCheck(name, passed=False, detail=str(error), error=error)
     return ProbeCheck(name, passed=True)
 
 

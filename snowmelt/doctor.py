@@ -18,7 +18,7 @@ from cdc.errors import CdcError, Degraded, PositionLost
 from cdc.position import FromStart
 from cdc.source import SourceDescription
 from restorer.errors import RestoreError
-from snapshotter.errors import SnapshotError
+from snapshotter.errors import SnapshotError, StoreRefused
 from snapshotter.location import StoreParams
 from snapshotter.stores import open_store, probe
 from snowmelt.durations import format_duration
@@ -177,11 +177,14 @@ def _store(subject: Subject) -> Iterator[Finding]:
         yield _failed("store", error)
         return
     for check in result.checks:
+        name = f"store {check.name}"
         if check.passed:
-            yield Finding(f"store {check.name}", "ok", "works")
+            yield Finding(name, "ok", "works")
+        elif check.error is not None:
+            yield _failed(name, check.error)
         else:
-            hint = "publishing needs it; see docs/operating.md"
-            yield Finding(f"store {check.name}", "fail", check.detail, hint, 8)
+            hint = "use a store that does this; two producers would overwrite each other here"
+            yield Finding(name, "fail", check.detail, hint, StoreRefused.exit_code)
 
 
 def _failed(check: str, error: CdcError | SnapshotError | RestoreError) -> Finding:

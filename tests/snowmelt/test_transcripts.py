@@ -8,7 +8,6 @@ import random
 import shutil
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +18,10 @@ from snapshotter import sealed
 from snapshotter.format import Pointer
 from tests.servers.availability import missing
 from tests.servers.dynamodb_local import DynamoDBLocal
-from tests.servers.scripted import Answer, Request, ScriptedServer, scripted_server
+from tests.servers.scripted import Answer, scripted_server
 from tests.servers.seaweedfs import SeaweedFS
 from tests.snowmelt.places import NOBODY, Place, place
+from tests.snowmelt.refusals import EVERYTHING, refusing
 from tests.snowmelt.transcript import GOLDEN, is_as_before
 
 QUIET = ("--progress", "none")
@@ -173,31 +173,6 @@ def test_no_credentials(nowhere: Place) -> None:
     nowhere.tells("table-no-credentials", "bootstrap", *QUIET, code=9)
 
 
-@contextlib.contextmanager
-def refusing(
-    server: DynamoDBLocal, action: str, code: str, message: str
-) -> Iterator[ScriptedServer]:
-    """The server, except for one action (or `*`), which is refused as AWS does it."""
-
-    def respond(request: Request) -> Answer:
-        asked = request.headers["x-amz-target"].rpartition(".")[2]
-        if action in (asked, "*"):
-            body = json.dumps({"__type": f"com.amazon.coral.service#{code}", "message": message})
-            return Answer(400, body.encode())
-        headers = {name: request.headers[name] for name in FORWARDED}
-        forwarded = urllib.request.Request(  # noqa: S310 - http on loopback
-            server.endpoint_url, request.body, headers, method="POST"
-        )
-        with urllib.request.urlopen(forwarded, timeout=30) as answer:  # noqa: S310 - same
-            return Answer(answer.status, answer.read())
-
-    with scripted_server(respond) as scripted:
-        yield scripted
-
-
-FORWARDED = ("authorization", "content-type", "x-amz-date", "x-amz-target")
-
-
 @pytest.mark.parametrize(
     "action", ["DescribeTable", "DescribeStream", "GetShardIterator", "GetRecords", "Scan"]
 )
@@ -207,7 +182,7 @@ def test_dynamodb_local_with_a_permission_missing(
     node = place(tmp_path, dynamodb_local.table().name, dynamodb_local)
     message = f"User: arn:aws:iam::123456789012:user/a is not authorized to perform: {action}"
 
-    with refusing(dynamodb_local, action, "AccessDeniedException", message) as server:
+    with refusing(dynamodb_local, action, code="AccessDeniedException", message=message) as server:
         node.params["endpoint_url"] = server.endpoint_url
         ended = node.tells(f"denied-{action}", "bootstrap", *QUIET, code=9)
 
@@ -220,7 +195,9 @@ def test_dynamodb_local_with_expired_credentials(
     node = place(tmp_path, dynamodb_local.table().name, dynamodb_local)
     message = "The security token included in the request is expired"
 
-    with refusing(dynamodb_local, "*", "ExpiredTokenException", message) as server:
+    with refusing(
+        dynamodb_local, EVERYTHING, code="ExpiredTokenException", message=message
+    ) as server:
         node.params["endpoint_url"] = server.endpoint_url
         node.tells("credentials-expired", "bootstrap", *QUIET, code=9)
 
@@ -229,7 +206,7 @@ def test_dynamodb_local_after_the_permission_was_given_the_bootstrap_goes_on(
     dynamodb_local: DynamoDBLocal, tmp_path: Path
 ) -> None:
     node = place(tmp_path, dynamodb_local.table().name, dynamodb_local)
-    with refusing(dynamodb_local, "DescribeStream", "AccessDeniedException", "no") as server:
+    with refusing(dynamodb_local, "DescribeStream", code="AccessDeniedException") as server:
         node.params["endpoint_url"] = server.endpoint_url
         assert node.run("bootstrap", "-c", "node.yaml").code == 9
     node.params["endpoint_url"] = dynamodb_local.endpoint_url
