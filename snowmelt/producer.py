@@ -35,6 +35,7 @@ from snowmelt.wiring import DatasetPlan
 _HEARTBEAT_SECONDS = 5.0
 _RETRY_SECONDS = 15.0
 _FREEZE_TRIES = 3
+_STOPPING = "the next start publishes; what was written already is never used"
 # Changes of before this process count as one batch, because nobody knows how many they were.
 _UNKNOWN_BATCHES = -1
 
@@ -80,6 +81,7 @@ class Producer:
         )
         self._settings = plan.trigger_settings
         self._lock = threading.RLock()
+        self._is_stopping = threading.Event()
         self._status = SnapshotStatus(enabled=True)
         self._last: _Last | None = None
         self._not_before = 0.0
@@ -89,10 +91,8 @@ class Producer:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Publish what a new capture commits.
-
-        A publish under way at the end is finished, because a freeze must end before the file.
-        """
+        """Publish what a new capture commits; a publish under way at the end is given up."""
+        self._is_stopping.clear()
         if self._last is not None:
             self._last = replace(self._last, batches=_UNKNOWN_BATCHES)
         ticker = Ticker(self._tick, on_error=self._on_error)
@@ -100,6 +100,7 @@ class Producer:
         try:
             yield
         finally:
+            self._is_stopping.set()
             ticker.stop()
 
     def announce_bootstrap(self) -> None:
@@ -135,6 +136,8 @@ class Producer:
             try:
                 self._take_over()
                 report, last = self._publish(found, reason)
+            except NothingToSnapshot:
+                raise  # no trouble: the bootstrap goes on, or the node is stopping
             except (SnapshotError, CdcError) as error:
                 self._failed(error)
                 raise
@@ -225,7 +228,10 @@ class Producer:
             with found.accelerator.freeze() as image:
                 try:
                     report = self._publisher.publish(
-                        image, reason=reason, allow_empty=self._plan.section.params.allow_empty
+                        image,
+                        reason=reason,
+                        progress=lambda _done, _total: self._go_on(found.capture),
+                        allow_empty=self._plan.section.params.allow_empty,
                     )
                 except FreezeBroken:
                     if attempt + 1 == _FREEZE_TRIES:
@@ -234,6 +240,12 @@ class Producer:
             frozen = image.checkpoint
             return report, _Last(frozen.lineage.id, frozen.version, time.monotonic(), batches)
         raise AssertionError("the last try returns or raises")
+
+    def _go_on(self, capture: CaptureStatus) -> None:
+        """Called often while a snapshot is written: a large one takes minutes."""
+        if self._is_stopping.is_set():
+            raise NothingToSnapshot(f"{self._plan.name}: the node is stopping", hint=_STOPPING)
+        self._heartbeat(capture)
 
     # ------------------------------------------------------------ outcomes
 

@@ -1,4 +1,4 @@
-"""The publishing side of a dataset, on real files and a real folder: when, how often, and when not."""
+"""The publishing side of a dataset, on real files and a real folder: when, and when not."""
 
 import time
 from collections.abc import Callable, Iterator
