@@ -70,14 +70,21 @@ class Node:
         return 0
 
 
-def stop_on_signals() -> threading.Event:
+class Stop(threading.Event):
+    """An event that a signal sets. `signal`: which one."""
+
+    signal: int = signal.SIGTERM
+
+
+def stop_on_signals() -> Stop:
     """An event that SIGTERM and SIGINT set; a second signal ends the process at once."""
-    stop = threading.Event()
+    stop = Stop()
 
     def handle(number: int, _frame: object) -> None:
         if stop.is_set():
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
+        stop.signal = number
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -53,13 +53,21 @@ def bootstrap(
     progress: Progress = "auto",
 ) -> None:
     """Scan the table, read the stream until caught up, and end."""
+    from cdc.errors import CdcError
     from snowmelt.load import load_table
     from snowmelt.node import stop_on_signals
     from snowmelt.wiring import wire
 
     settings = load(config).config
     plan = wire(settings, choose(settings, dataset))
+    mode = progress_mode(progress)
     stop = stop_on_signals()
-    if not load_table(plan, replace=replace, stop=stop, progress_mode=progress_mode(progress)):
-        raise typer.Exit(143)
+    try:
+        is_loaded = load_table(plan, replace=replace, stop=stop, progress_mode=mode)
+    except CdcError:
+        if not stop.is_set():
+            raise
+        is_loaded = False  # the call that the signal waited for failed; nobody asks for it now
+    if not is_loaded:
+        raise typer.Exit(128 + stop.signal)
     print(f"{plan.path}: loaded")
