@@ -103,9 +103,12 @@ def _state(state: State, standing: Standing, capture: CaptureStatus | None) -> S
 
 
 def _degraded(capture: CaptureStatus) -> Problem | None:
-    if capture.degraded is None:
+    message, since = capture.degraded, capture.degraded_since
+    if message is None and capture.away_since is not None:
+        message, since = capture.last_error, capture.away_since  # why a file is served as it is
+    if message is None:
         return None
-    return Problem(capture.degraded, "the node goes on meanwhile", 9, capture.degraded_since)
+    return Problem(message, "the node goes on meanwhile", 9, since)
 
 
 def at_rest(checkpoint: Checkpoint | None, now: float) -> CaptureStatus | None:

@@ -8,6 +8,7 @@ import pytest
 from tests.e2e.nodes import Document, Node
 
 _FULL_SECONDS = 3600
+_FULL_PATIENCE_SECONDS = 900
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -19,12 +20,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture
-def make_node(tmp_path: Path) -> Iterator[Callable[..., Node]]:
+def make_node(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Node]]:
     """`make_node("name", document)`: a node with an empty disk, killed at the end of the test."""
     made: list[Node] = []
 
     def make(name: str, document: Document, environment: Mapping[str, str] | None = None) -> Node:
         made.append(Node(tmp_path / name, document, environment or {}))
+        if request.config.getoption("--full"):
+            made[-1].patience_seconds = _FULL_PATIENCE_SECONDS
         return made[-1]
 
     yield make

@@ -27,8 +27,8 @@ from tests.servers.dynamodb_local import DynamoDBLocal
 from tests.servers.process import FOREIGN_VARIABLES, free_ports
 from tests.servers.seaweedfs import SeaweedFS
 
-# The machine may be busy with seven other suites; a wait that is too long costs only failures.
-PATIENCE_SECONDS = 60.0
+# The machine may be busy with other suites; a wait that is too long costs only failures.
+PATIENCE_SECONDS = 90.0
 _POLL_SECONDS = 0.05
 
 Document = dict[str, Any]
@@ -83,6 +83,7 @@ class Node:
     home: Path
     document: Document
     environment: Mapping[str, str] = field(default_factory=dict)
+    patience_seconds: float = PATIENCE_SECONDS
 
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -144,7 +145,7 @@ class Node:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         try:
-            return process.wait(timeout=PATIENCE_SECONDS)
+            return process.wait(timeout=self.patience_seconds)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(self.with_log("did not end after SIGTERM")) from None
@@ -159,7 +160,7 @@ class Node:
 
     def wait_until(self, what: str, holds: Callable[[], bool]) -> None:
         """Fails with the log if it does not hold in time, or if the process ended before."""
-        end = time.monotonic() + PATIENCE_SECONDS
+        end = time.monotonic() + self.patience_seconds
         while time.monotonic() < end:
             if holds():
                 return

@@ -256,7 +256,23 @@ def test_the_file_of_a_stopped_node_answers_and_is_explained(
     assert node.verb("status").code == 8
 
 
-# ---------------------------------------------------------------- edge
+# ---------------------------------------------------------------- trouble at the start
+
+
+def test_a_new_node_serves_a_snapshot_while_dynamodb_is_away_and_says_so(
+    centre: Centre, make_node: Callable[..., Node]
+) -> None:
+    document = json.loads(json.dumps(centre.node.document))
+    del document["runtime"], document["datasets"][1]
+    document["datasets"][0]["params"]["endpoint_url"] = "http://127.0.0.1:9"  # nobody listens
+    document["datasets"][0]["acceleration"]["snapshots"] = "bootstrap_only"
+    count = "select count(*) as n from duckdb"
+
+    node = make_node("alone", document).start().wait_ready()
+
+    assert node.stale_sql(count) == ([{"n": len(centre.after)}], True)
+    assert "127.0.0.1:9" in node.status()["problem"]["message"]
+    assert node.stop() == 0
 
 
 def test_sigterm_during_a_download_ends_a_node_with_0_and_leaves_no_file(
