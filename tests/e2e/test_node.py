@@ -168,6 +168,21 @@ def test_a_producer_that_was_taken_over_publishes_no_more_but_follows_and_serves
     assert not second.snapshot()["fenced"]
 
 
+def test_a_stopped_node_s_file_is_published_by_the_verb(
+    table: Table, make_node: Callable[..., Node], folder: Document
+) -> None:
+    node = make_node("node", table.node(folder)).start().wait_ready()
+    first = node.wait_for_snapshot()["last_id"]
+    assert node.stop() == 0
+
+    done = node.verb("snapshots", "create", "--json")
+
+    assert done.code == 0, done.err
+    listed = node.verb("snapshots", "list", "--json").json()
+    assert [entry["snapshot_id"] for entry in listed] == [done.json()["snapshot_id"], first]
+    assert listed[0]["generation"] == 2
+
+
 def test_an_expired_file_is_served_and_labelled_while_a_new_one_is_built(
     table: Table, make_node: Callable[..., Node]
 ) -> None:
