@@ -8,4 +8,6 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "lineage.md"
 
 
 def test_the_documented_diagram_is_the_table_that_runs() -> None:
-    assert DOCUMENT.read_text() == render(), "run: python -m tests.cdc.lineage_doc > docs/lineage.md"
+    assert DOCUMENT.read_text() == render(), (
+        "run: python -m tests.cdc.lineage_doc > docs/lineage.md"
+    )
