@@ -93,14 +93,8 @@ def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
         accelerator = dataset.accelerator
         if accelerator is None or not status.ready:
             return _not_ready(status)
-        result = await run_in_threadpool(accelerator.query, statement, limits)
-        rows = objects(result)
-        headers = {"X-Snowmelt-Rows": str(len(rows))}
-        if result.truncated:
-            headers["X-Snowmelt-Truncated"] = "true"
-        if status.stale:
-            headers["X-Snowmelt-Stale"] = "true"
-        return Response(_dump(rows), headers=headers, media_type="application/json")
+        answer = await run_in_threadpool(_rows, accelerator, statement, limits)
+        return _labelled(answer, status)
 
     def listing(_request: Request) -> Response:
         return JSONResponse([_summary(dataset.status()) for dataset in datasets])
@@ -121,8 +115,7 @@ def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
             return _not_ready(status)
         words = _words(await _statement(request))
         found = await run_in_threadpool(_read, accelerator, words)
-        headers = {"X-Snowmelt-Stale": "true"} if status.stale else None
-        return JSONResponse({"item": found}, headers=headers)
+        return _labelled(JSONResponse({"item": found}), status)
 
     return Starlette(
         routes=[
@@ -134,6 +127,21 @@ def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
         ],
         exception_handlers={QueryRefused: _refused, CdcError: _unavailable},
     )
+
+
+def _rows(accelerator: Accelerator, statement: str, limits: QueryLimits) -> Response:
+    result = accelerator.query(statement, limits)
+    rows = objects(result)
+    headers = {"X-Snowmelt-Rows": str(len(rows))}
+    if result.truncated:
+        headers["X-Snowmelt-Truncated"] = "true"
+    return Response(_dump(rows), headers=headers, media_type="application/json")
+
+
+def _labelled(response: Response, status: DatasetStatus) -> Response:
+    if status.stale:
+        response.headers["X-Snowmelt-Stale"] = "true"
+    return response
 
 
 def _words(text: str) -> list[str]:

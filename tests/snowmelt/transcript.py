@@ -18,6 +18,7 @@ _ALWAYS = (
     (re.compile(r"\d{6}-\d{12}-\d{8}T\d{9}Z"), "SNAPSHOT"),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
     (re.compile(r"stream/\d{4}-\d\d-\d\dT[0-9:.]+"), "stream/LABEL"),
+    (re.compile(r"packs/[0-9a-f]/"), "packs/h/"),
     (re.compile(r"shardId-[0-9a-f-]+"), "SHARD"),
     (re.compile(r"held in \S+ \(PID \d+\)( by user \S+)?"), "held in PROGRAM (PID n)"),
 )
