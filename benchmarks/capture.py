@@ -10,14 +10,18 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.kit.command import Asked, Prepared, main
-from benchmarks.kit.compare import CPU, MEMORY, Comparison, Metric, Role, Side
+from benchmarks.kit.compare import MEMORY, Comparison, Metric, Role, Side
 from benchmarks.workload import canned
 from benchmarks.workload.pages import RECORDS_PER_PAGE, SHARDS, Pages, write_pages
 
 _PAGES, _QUICK_PAGES = 100, 20
 _BOTO3_PAGES = 20  # botocore's parser takes 0.2 s a page, whatever comes behind it
 _NAIVE_PAGES = {"duckdb": 1, "sqlite": 5}  # a page takes DuckDB seconds, row by row
-_METRICS = (Metric("records_per_second", "records/s", "higher", 0), CPU, MEMORY)
+_METRICS = (
+    Metric("records_per_second", "records/s", "higher", 0),
+    Metric("cpu_us_per_record", "CPU µs/record", digits=0),
+    MEMORY,
+)
 _BACKLOG_PAGES = 20  # what capture puts into one commit when it has fallen behind
 
 

@@ -46,6 +46,14 @@ class Span:
             **more,
         }
 
+    def rates(self, records: int) -> dict[str, float]:
+        """The numbers of a side that may have had fewer records than the others."""
+        return {
+            "records_per_second": records / self.seconds,
+            "cpu_us_per_record": self.cpu_seconds * 1e6 / records,
+            "peak_rss_mib": self.peak_rss_mib,
+        }
+
 
 @contextmanager
 def measured() -> Iterator[Span]:

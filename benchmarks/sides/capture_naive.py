@@ -74,9 +74,8 @@ def _run(params: dict[str, Any], read: Callable[[], Iterator[Answer]]) -> dict[s
                 connection.execute("COMMIT")
         content = tables.content(connection) if params["verify"] else None
         connection.close()
-    rate = len(params["files"]) * RECORDS_PER_PAGE / span.seconds
-    metrics = span.metrics(records_per_second=rate)
-    return {"measures": {params["measure"]: metrics}, "content": content}
+    rates = span.rates(len(params["files"]) * RECORDS_PER_PAGE)
+    return {"measures": {params["measure"]: rates}, "content": content}
 
 
 def _write(connection: Any, record: Answer, deserialize: Callable[[Any], Any]) -> None:

@@ -6,7 +6,6 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -109,11 +108,9 @@ def _page(number: int, file: str) -> ShardRecords:
 
 
 def _result(params: dict[str, Any], span: Span, accelerator: Accelerator) -> dict[str, Any]:
-    files: Sequence[str] = params["files"]
     content = None
     if params["verify"]:
         content = digest(plain(item) for page in accelerator.items() for item in page)
     accelerator.close()
-    rate = len(files) * RECORDS_PER_PAGE / span.seconds
-    metrics = span.metrics(records_per_second=rate)
-    return {"measures": {params["measure"]: metrics}, "content": content}
+    rates = span.rates(len(params["files"]) * RECORDS_PER_PAGE)
+    return {"measures": {params["measure"]: rates}, "content": content}
