@@ -6,6 +6,7 @@ stream is enabled after the load, and a node has to scan.
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 from collections.abc import Iterator
@@ -109,6 +110,13 @@ class Cloud:
         self._server.stop()
 
 
+def _policy(index: int) -> str:
+    # Half a kilobyte, as such documents have; a page of the server's scan then holds 2,000 items.
+    names = (f"retry-{index % 7}", f"timeout-{index % 31}", f"mirror-{index % 13}", "audit")
+    rules = [{"name": name, "match": f"/v{index % 5}/{name}/**", "allow": True} for name in names]
+    return json.dumps({"revision": index, "rules": rules, "owner": f"team-{index % 97:03d}"})
+
+
 def item(index: int) -> Item:
     """A routing entry as a control plane keeps it; the same for the same index."""
     return {
@@ -118,5 +126,6 @@ def item(index: int) -> Item:
         "target": {"S": f"10.{index % 251}.{index // 251 % 251}.{index % 13}:8443"},
         "weight": {"N": str(index % 100)},
         "enabled": {"BOOL": index % 7 != 0},
+        "policy": {"S": _policy(index)},
         "limits": {"M": {"rps": {"N": str(index % 900 + 100)}, "burst": {"N": "50"}}},
     }
