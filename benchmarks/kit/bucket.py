@@ -13,10 +13,6 @@ import uuid
 from pathlib import Path
 from typing import Any, TypedDict
 
-from snapshotter.location import StoreParams
-from snapshotter.store import ObjectStore
-from snapshotter.stores import open_store
-
 
 class Place(TypedDict):
     """A location. `endpoint` empty: `root` is a directory, else a bucket of that server."""
@@ -50,8 +46,11 @@ def make_place(kind: str, scratch: Path) -> Place:
     return Place(endpoint="", root=str(directory), key="", secret="", region="")
 
 
-def store_of(place: Place, prefix: str) -> ObjectStore:
-    """Snowmelt's store below a prefix."""
+def store_of(place: Place, prefix: str) -> Any:
+    """Snowmelt's `ObjectStore` below a prefix; nobody else loads it."""
+    from snapshotter.location import StoreParams
+    from snapshotter.stores import open_store
+
     if not place["endpoint"]:
         return open_store(f"file://{place['root']}/{prefix}", StoreParams())
     params = StoreParams(

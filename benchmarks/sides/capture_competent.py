@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 
-from benchmarks.kit.child import measured
+from benchmarks.kit.child import measured, preload
 from benchmarks.sides import capture_tables as tables
 from benchmarks.sides.capture_naive import answers, stream_client
 from benchmarks.workload.pages import ATTRIBUTES, KEY_NAMES, RECORDS_PER_PAGE
@@ -45,6 +44,8 @@ def over_http(params: dict[str, Any]) -> dict[str, Any]:
 
 def _run(params: dict[str, Any], read: Callable[[], Iterable[Answer]]) -> dict[str, Any]:
     engine = params["engine"]
+    if engine == "duckdb":
+        preload("pyarrow")
     with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
         path = Path(directory) / f"items.{engine}"
         connection: Any = getattr(tables, f"open_{engine}")(path)
@@ -96,6 +97,8 @@ def _write_sqlite(connection: Any, newest: dict[tables.Row, tables.Row | None]) 
 
 
 def _write_duckdb(connection: Any, newest: dict[tables.Row, tables.Row | None]) -> None:
+    import pyarrow as pa
+
     filler = (None,) * (len(ATTRIBUTES) - len(KEY_NAMES))
     rows = [row if row is not None else (*key, *filler) for key, row in newest.items()]
     columns = dict(zip(ATTRIBUTES, _columns(rows), strict=True))

@@ -13,8 +13,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from benchmarks.workload.content import digest
 from benchmarks.workload.pages import ATTRIBUTES
 from cdc.keys import canonical_number
@@ -51,8 +49,10 @@ def open_sqlite(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None)
 
 
-def open_duckdb(path: Path) -> duckdb.DuckDBPyConnection:
+def open_duckdb(path: Path) -> Any:
     """A connection with the engine's defaults."""
+    import duckdb
+
     return duckdb.connect(str(path))
 
 

@@ -1,8 +1,9 @@
 """Ways from a bucket to a file that answers its first query.
 
-Clients are made and modules loaded before the clock starts, on every side; a program like s5cmd
-starts within it. None of the other ways checks content, syncs the file, knows how old it is, or
-replaces a file that is in use; Snowmelt's restore does all of that within its time.
+Clients are made and modules loaded before the clock starts, on every side, and only those that the
+side needs; a program like s5cmd starts within it. None of the other ways checks content, syncs the
+file, knows how old it is, or replaces a file that is in use; Snowmelt's restore does all of that
+within its time.
 """
 
 from __future__ import annotations
@@ -17,14 +18,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
-from benchmarks.kit.bucket import Files, Place, store_of
-from benchmarks.kit.child import measured
+from benchmarks.kit.bucket import Files, Place
+from benchmarks.kit.child import measured, preload
 from benchmarks.workload.content import DATASET, file_digest
-from benchmarks.workload.files import decompress
-from restorer.facts import Policy
-from restorer.restore import RestoreRequest, restore
+from benchmarks.workload.packed import decompress
 
 _MB = 1e6
 # Brings the object of this name to the path.
@@ -33,6 +30,10 @@ Fetch = Callable[[Path], object]
 
 def snowmelt(params: dict[str, Any]) -> dict[str, Any]:
     """Pointer, decision, ranged reads, digests, proof, switch."""
+    from benchmarks.kit.bucket import store_of
+    from restorer.facts import Policy
+    from restorer.restore import RestoreRequest, restore
+
     store = store_of(params["place"], params["engine"])
     request = RestoreRequest(Policy(role="operator"))
     return _run(params, lambda path: restore(store, DATASET, path, request))
@@ -105,6 +106,8 @@ def s5cmd_path() -> str | None:
 
 def _run(params: dict[str, Any], fetch: Fetch) -> dict[str, Any]:
     engine = params["engine"]
+    if engine == "duckdb":
+        preload("duckdb")
     with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
         path = Path(directory) / f"{DATASET}.{engine}"
         with measured() as span:
@@ -119,6 +122,8 @@ def _run(params: dict[str, Any], fetch: Fetch) -> dict[str, Any]:
 def _first_row(engine: str, path: Path) -> None:
     text = f"SELECT * FROM {DATASET} LIMIT 1"
     if engine == "duckdb":
+        import duckdb
+
         with duckdb.connect(str(path), read_only=True) as connection:
             assert connection.execute(text).fetchone()
     else:

@@ -16,12 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from benchmarks.kit.bucket import Files, new_prefix
-from benchmarks.kit.child import measured
+from benchmarks.kit.child import measured, preload
 from benchmarks.workload.content import file_digest
-from benchmarks.workload.files import compress, decompress
+from benchmarks.workload.packed import compress, decompress
 
 _MIB = 1024 * 1024
 # From the live file, with a place for more files, to what was uploaded; seconds of the stall.
@@ -43,6 +41,8 @@ def _run(params: dict[str, Any], way: Way) -> dict[str, Any]:
     measures: dict[str, dict[str, float]] = {}
     stalls: list[float] = []
     content = None
+    if params["engine"] == "duckdb":
+        preload("duckdb")
     with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
         path = Path(directory) / f"items.{params['engine']}"
         for measure, state in zip(params["measures"], params["states"], strict=True):
@@ -82,6 +82,8 @@ def _upload_compressed(engine: str, path: Path, files: Files, key: str) -> tuple
 def _checkpoint(engine: str, path: Path) -> None:
     """Open and close: what a writer that stops does with its log."""
     if engine == "duckdb":
+        import duckdb
+
         with duckdb.connect(str(path)) as connection:
             connection.execute("CHECKPOINT")
     else:
@@ -93,6 +95,8 @@ def _checkpoint(engine: str, path: Path) -> None:
 def _reopen(engine: str, path: Path) -> None:
     text = "SELECT * FROM items LIMIT 1"
     if engine == "duckdb":
+        import duckdb
+
         with duckdb.connect(str(path)) as connection:
             connection.execute(text).fetchall()
     else:

@@ -17,19 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import zstandard
 
 from benchmarks.kit.bucket import Files, store_of
 from benchmarks.workload import rows
 from benchmarks.workload.content import DATASET, file_digest
+from benchmarks.workload.packed import compress
 from benchmarks.workload.pages import KEYS
 from benchmarks.workload.states import checkpoint
 from cdc.accelerator import Accelerator
 from cdc.batch import Batch
 from cdc.engines import fold_log, open_accelerator, sidecars
 from snapshotter.publish import Publisher
-
-_LEVEL = 3
 
 
 def prepare(params: dict[str, Any]) -> list[dict[str, Any]]:
@@ -107,21 +105,6 @@ def publish(params: dict[str, Any]) -> dict[str, Any]:
     sizes = {"raw": plain.stat().st_size, "zstd": packed.stat().st_size}
     packed.unlink()
     return {**sizes, "snapshot": report.new_bytes}
-
-
-def compress(source: Path, target: Path) -> Path:
-    """Compress like `zstd -3 -T0`."""
-    compressor = zstandard.ZstdCompressor(level=_LEVEL, threads=-1)
-    with source.open("rb") as plain, target.open("wb") as packed:
-        compressor.copy_stream(plain, packed, size=source.stat().st_size)
-    return target
-
-
-def decompress(source: Path, target: Path) -> Path:
-    """The file that `compress` was given."""
-    with source.open("rb") as packed, target.open("wb") as plain:
-        zstandard.ZstdDecompressor().copy_stream(packed, plain)
-    return target
 
 
 def _close(accelerator: Accelerator) -> None:
