@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,9 @@ from snowmelt import __version__
 from snowmelt.cli import execute
 from snowmelt.cli.app import app
 from snowmelt.errors import NodeError, UsageError, explain
+from tests.snowmelt.command import ENVIRONMENT
+from tests.snowmelt.files import SMALLEST
+from tests.snowmelt.places import NOBODY
 
 ROOT = Path(__file__).parents[2]
 MANUAL = (ROOT / "docs" / "operating.md").read_text()
@@ -139,6 +144,34 @@ def test_the_example_of_the_readme_is_valid(
     shown = capsys.readouterr()
     assert "valid" in shown.out
     assert shown.err == ""
+
+
+@pytest.mark.parametrize("words", ["config check", "restore", "query 'select 1'", "status"])
+def test_a_verb_without_a_capture_starts_without_loggers_and_sdks(
+    words: str, tmp_path: Path
+) -> None:
+    edge = f"""{SMALLEST}
+snapshots: {{ location: "file://{tmp_path}/store" }}
+runtime: {{ role: edge, admin: {NOBODY}, query: {NOBODY} }}
+"""
+    (tmp_path / "snowmelt.yaml").write_text(edge)
+    program = (
+        "import shlex, sys\n"
+        "from snowmelt.cli import execute\n"
+        "execute(shlex.split(sys.argv[1]))\n"
+        "print({'structlog', 'botocore', 'uvicorn', 'moto'} & set(sys.modules))\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program, words],
+        cwd=tmp_path,
+        env={**ENVIRONMENT, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert ended.stdout.splitlines()[-1] == "set()"
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
