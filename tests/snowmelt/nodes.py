@@ -44,11 +44,9 @@ class Running:
 
 @contextlib.contextmanager
 def running(config: Mapping[str, Any]) -> Iterator[Running]:
-    """Run a node until the block ends. Addresses in `config` are overruled."""
-    listeners = {"query": "127.0.0.1:0", "admin": "127.0.0.1:0"}
-    document = {"runtime": {}, **config}
-    document["runtime"] = {**document["runtime"], **listeners}
-    node = Node(parse(yaml.safe_dump(document), {}, "node.yaml").config)
+    """Run a node until the block ends, on free ports unless `config` says otherwise."""
+    runtime = {"query": "127.0.0.1:0", "admin": "127.0.0.1:0", **config.get("runtime", {})}
+    node = Node(parse(yaml.safe_dump({**config, "runtime": runtime}), {}, "node.yaml").config)
     stop = threading.Event()
     thread = threading.Thread(target=node.run, args=(stop,))
     thread.start()

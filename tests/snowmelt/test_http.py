@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.cdc.hostile_duckdb import HOSTILE as HOSTILE_DUCKDB
@@ -326,6 +327,20 @@ def test_dynamodb_local_a_host_of_another_name_is_refused(node: Running, host: s
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:9", "127.0.0.1:1234", "[::1]:8090"])
 def test_dynamodb_local_names_of_this_machine_are_answered(node: Running, host: str) -> None:
     assert node.query.get("/v1/datasets", headers={"Host": host}).status_code == 200
+
+
+def test_a_unix_socket_is_reached_by_no_web_page_and_takes_any_host(tmp_path: Path) -> None:
+    server = DynamoDBLocal(endpoint_url=f"http://{NOBODY}")
+    section = dataset(server, Table("nowhere", None, None), "sqlite", tmp_path)
+    socket = tmp_path / "query.sock"
+    config = {"version": "v1", "datasets": [section], "runtime": {"query": f"unix://{socket}"}}
+    with running(config), httpx.Client(transport=httpx.HTTPTransport(uds=str(socket))) as client:
+        listed = client.get("http://any.example/v1/datasets")
+        mode = socket.stat().st_mode & 0o777
+
+    assert [one["name"] for one in listed.json()] == ["copy_sqlite"]
+    assert mode == 0o600
+    assert not socket.exists()
 
 
 def test_dynamodb_local_a_web_page_is_refused(node: Running) -> None:
