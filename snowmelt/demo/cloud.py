@@ -114,18 +114,22 @@ def _policy(index: int) -> str:
     # Half a kilobyte, as such documents have; a page of the server's scan then holds 2,000 items.
     names = (f"retry-{index % 7}", f"timeout-{index % 31}", f"mirror-{index % 13}", "audit")
     rules = [{"name": name, "match": f"/v{index % 5}/{name}/**", "allow": True} for name in names]
-    return json.dumps({"revision": index, "rules": rules, "owner": f"team-{index % 97:03d}"})
+    target = f"10.{index % 251}.{index // 251 % 251}.{index % 13}:8443"
+    return json.dumps({"kind": ("http", "grpc")[index % 2], "target": target, "rules": rules})
 
 
 def item(index: int) -> Item:
-    """A routing entry as a control plane keeps it; the same for the same index."""
-    return {
+    """A routing entry as a control plane keeps it; the same for the same index.
+
+    Few attributes: the server spends 0.1 ms of CPU on each, in every scan (measured, moto 5).
+    """
+    entry: Item = {
         "tenant": {"S": f"tenant#{index % _TENANTS:04d}"},
         "route": {"S": f"route#{index:08d}"},
-        "kind": {"S": ("http", "grpc", "tcp")[index % 3]},
-        "target": {"S": f"10.{index % 251}.{index // 251 % 251}.{index % 13}:8443"},
         "weight": {"N": str(index % 100)},
-        "enabled": {"BOOL": index % 7 != 0},
         "policy": {"S": _policy(index)},
-        "limits": {"M": {"rps": {"N": str(index % 900 + 100)}, "burst": {"N": "50"}}},
     }
+    if index % 16 == 0:
+        limits = {"rps": {"N": str(index % 900 + 100)}, "burst": {"N": "50"}}
+        entry |= {"enabled": {"BOOL": index % 7 != 0}, "limits": {"M": limits}}
+    return entry
