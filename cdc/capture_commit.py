@@ -123,8 +123,6 @@ class Committer:
                 self._troubles.failed("commit", error, self._now(), is_loud=True)
                 if failures == 1:
                     _log.error("no_space", message=str(error), hint=error.hint)
-                if failures == 1:
-                    _log.error("no_space", message=str(error), hint=error.hint)
             if self._stop.is_set():
                 return False
             self._workers.pause(delay_seconds(failures, 0.0), self._stop)

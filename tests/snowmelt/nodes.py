@@ -52,13 +52,17 @@ def running(config: Mapping[str, Any]) -> Iterator[Running]:
     thread.start()
     try:
         with (
-            httpx.Client(base_url=f"http://127.0.0.1:{node.admin.port}", timeout=30) as admin,
-            httpx.Client(base_url=f"http://127.0.0.1:{node.query.port}", timeout=60) as query,
+            httpx.Client(base_url=_url(node.admin.port), timeout=30) as admin,
+            httpx.Client(base_url=_url(node.query.port), timeout=60) as query,
         ):
             yield Running(node, admin, query)
     finally:
         stop.set()
         thread.join()
+
+
+def _url(port: int | None) -> str:
+    return "" if port is None else f"http://127.0.0.1:{port}"
 
 
 def files_in(directory: Path) -> set[str]:
