@@ -2,128 +2,128 @@
 
 It does what no emulator does: splits and rollovers on command, listings that are late or
 incomplete, empty pages before data, expiry, trimming, faults of one shard. Answers are wire JSON.
+`tests.simulators.service` serves the same table over HTTP to clients of the real SDK.
 """
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from hashlib import md5
-from itertools import count
 from typing import Any
 
-from cdc.errors import CdcError, IteratorExpired, ShardNotFound, StreamDisabled, Trimmed
+from cdc.errors import CdcError, StreamDisabled
 from cdc.keys import KeyAttribute, KeySchema
-from cdc.position import After, At, FromStart, Position, sequence_order
+from cdc.position import Position
 from cdc.source import ListedShard, RawPage, ShardListing, SourceDescription
-from tests.simulators.clock import VirtualClock
+from tests.simulators.faults import Clock, Faults
+from tests.simulators.shards import (
+    ITERATOR_SECONDS,
+    RETENTION_SECONDS,
+    SPACE,
+    SimulatedStreams,
+    parse_iterator,
+)
 
-RETENTION_SECONDS = 24 * 3600.0
-ITERATOR_SECONDS = 15 * 60.0
-SPACE = 1 << 16
+__all__ = ["ITERATOR_SECONDS", "KEYS", "RETENTION_SECONDS", "SPACE", "SimulatedTable", "TypedItem"]
+
 KEYS = KeySchema(KeyAttribute("id", "S"))
+SCAN_PAGE_BYTES = 1024 * 1024
 TypedItem = dict[str, dict[str, Any]]
+Json = dict[str, Any]
 
 
-@dataclass
-class Record:
-    sequence: str
-    created: float
-    visible_at: float
-    wire: dict[str, Any]
+@dataclass(frozen=True)
+class Served:
+    """One call that was answered. `code` "": a success.
+
+    `sequences`: of the records that went out. `keys`: of the items that went out.
+    """
+
+    at: float
+    action: str
+    request: Json
+    code: str = ""
+    shard_id: str = ""
+    sequences: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
-@dataclass
-class SimulatedShard:
-    shard_id: str
-    parent_id: str | None
-    low: int
-    high: int
-    listed_from: float
-    records: list[Record] = field(default_factory=list)
-    closed_at: float | None = None
-
-
-@dataclass
-class Fault:
-    operation: str
-    error: CdcError
-    until: float
-    times: int
-    shard_id: str | None
-
-
+@cache
 def place(key: str) -> int:
     return int.from_bytes(md5(key.encode(), usedforsecurity=False).digest()[:2], "big")
 
 
-class SimulatedTable:
-    """Write through `put` and `delete`; read through it as a `Source`."""
+def typed(key: str, **values: object) -> TypedItem:
+    """An item as the wire has it: numbers are N, all else S."""
+    item: TypedItem = {"id": {"S": key}}
+    return item | {
+        name: {"N": str(value)} if isinstance(value, int | float) else {"S": str(value)}
+        for name, value in values.items()
+    }
 
-    def __init__(self, clock: VirtualClock, *, shards: int = 1, name: str = "routes") -> None:
-        self.clock = clock
-        self.name = name
+
+class SimulatedTable(SimulatedStreams):
+    """Write through `put` and `delete`; read through it as a `Source`. Thread-safe.
+
+    `history` has each key's values with their times, `calls` each call with the shard, segment or
+    parent that it was about; `served` has what went out over HTTP. `on_scan` is called at each page
+    of a scan.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        shards: int = 1,
+        name: str = "routes",
+        view_type: str = "NEW_IMAGE",
+    ) -> None:
+        super().__init__(clock, name)
+        self.view_type = view_type
         self.items: dict[str, TypedItem] = {}
         self.history: dict[str, list[tuple[float, TypedItem | None]]] = {}
         self.calls: list[tuple[str, str]] = []
-        self.page_records = 1_000
+        self.served: list[Served] = []
         self.scan_page_items = 100
-        self.empty_pages = 0
-        self.child_listed_after = 0.0
-        self.propagation_seconds = 0.0
-        self.distort: Callable[[list[ListedShard]], list[ListedShard]] = lambda shards: shards
+        self.scan_page_bytes = SCAN_PAGE_BYTES
         self.on_scan: Callable[[], object] = lambda: None
-        self._faults: list[Fault] = []
-        self._sequences = count(99_999_999_999_999_999_950)  # grows from 20 digits to 21
-        self._numbers = count(1)
+        self.faults = Faults(clock)
+        self.limit, self.heal = self.faults.limit, self.faults.heal
         self.table_id = ""
-        self.stream_arn = ""
-        self.is_enabled = True
-        self.shards: dict[str, SimulatedShard] = {}
-        self._of_all_streams: dict[str, SimulatedShard] = {}
+        self.created_at = clock.now
         self._begin(shards)
 
     # ------------------------------------------------------------ the table's side
 
     def put(self, key: str, **values: object) -> None:
-        item: TypedItem = {"id": {"S": key}}
-        item |= {
-            name: {"N": str(value)} if isinstance(value, int | float) else {"S": str(value)}
-            for name, value in values.items()
-        }
-        old = self.items.get(key)
-        if old == item:
-            return
-        self.items[key] = item
-        self._record("MODIFY" if old else "INSERT", key, item)
+        self.put_item(typed(key, **values))
+
+    def put_item(self, item: TypedItem) -> None:
+        """Store an item; one that is there already writes nothing into the stream."""
+        key = item["id"]["S"]
+        with self.lock:
+            old = self.items.get(key)
+            if old == item:
+                return
+            self.items[key] = item
+            self._record("MODIFY" if old else "INSERT", key, item, old)
 
     def delete(self, key: str, *, ttl: bool = False) -> None:
-        if self.items.pop(key, None) is not None:
-            self._record("REMOVE", key, None, ttl=ttl)
+        with self.lock:
+            old = self.items.pop(key, None)
+            if old is not None:
+                self._record("REMOVE", key, None, old, ttl=ttl)
 
-    def rollover(self) -> None:
-        """Close every open shard; one child each goes on."""
-        for shard in self.open_shards():
-            self._close(shard, ((shard.low, shard.high),))
-
-    def split(self, shard_id: str) -> None:
-        """Close one shard; two children share its keys."""
-        shard = self.shards[shard_id]
-        middle = (shard.low + shard.high) // 2
-        self._close(shard, ((shard.low, middle), (middle, shard.high)))
-
-    def disable(self) -> None:
-        self.is_enabled = False
-        for shard in self.open_shards():
-            shard.closed_at = self.clock.now
+    def enable(self) -> None:
+        """A new stream after `disable`; what was written between is in none."""
+        self.begin_stream()
 
     def recreate(self) -> None:
         """The same name, another table."""
-        self.items = {}
-        self.is_enabled = True
-        self._begin(1)
-
-    def open_shards(self) -> list[SimulatedShard]:
-        return [shard for shard in self.shards.values() if shard.closed_at is None]
+        with self.lock:
+            self.items = {}
+            self._begin(1)
 
     def fail(
         self,
@@ -135,11 +135,14 @@ class SimulatedTable:
         shard_id: str | None = None,
     ) -> None:
         """Let calls of an operation (a method's name) fail for a time or a number of times."""
-        until = self.clock.now + seconds
-        self._faults.append(Fault(operation, error, until, times, shard_id))
+        with self.lock:
+            self.faults.fail(operation, error, seconds=seconds, times=times, shard_id=shard_id)
 
-    def heal(self) -> None:
-        self._faults = []
+    def called(self, operation: str, about: str = "") -> None:
+        """Note a call; raises what it was told to."""
+        with self.lock:
+            self.calls.append((operation, about))
+            self.faults.check(operation, about)
 
     # ------------------------------------------------------------ Source
 
@@ -147,14 +150,14 @@ class SimulatedTable:
         return self.clock.now
 
     def describe(self) -> SourceDescription:
-        self._call("describe")
+        self.called("describe")
         if not self.is_enabled:
             raise StreamDisabled(f"{self.name} has no enabled stream")
         return SourceDescription(
             self.name,
             self.table_id,
             self.stream_arn,
-            "NEW_IMAGE",
+            self.view_type,
             KEYS,
             len(self.items),
             0,
@@ -162,150 +165,90 @@ class SimulatedTable:
         )
 
     def list_shards(self) -> ShardListing:
-        self._call("list_shards")
-        return self._listing(self._listed(), is_complete=True)
+        self.called("list_shards")
+        return self._listing(self.listed(), is_complete=True)
 
     def list_children(self, parent_id: str) -> ShardListing:
-        self._call("list_children", parent_id)
-        children = [shard for shard in self._listed() if shard.parent_id == parent_id]
+        self.called("list_children", parent_id)
+        children = [shard for shard in self.listed() if shard.parent_id == parent_id]
         return self._listing(children, is_complete=False)
 
     def open_iterator(self, shard_id: str, position: Position) -> str:
-        self._call("open_iterator", shard_id)
-        shard = self.shards.get(shard_id)
-        if shard is None or self._is_gone(shard):
-            raise ShardNotFound(f"Shard {shard_id} does not exist")
-        return self._iterator(shard_id, self._index_of(shard, position), self.empty_pages)
+        self.called("open_iterator", shard_id)
+        return self.iterator_at(self.stream_arn, shard_id, position)
 
     def get_records(self, iterator: str) -> RawPage:
-        shard_id, start, issued, walk = iterator.split("|")
-        self._call("get_records", shard_id)
-        now = self.clock.now
-        if now - float(issued) > ITERATOR_SECONDS:
-            raise IteratorExpired("Iterator expired")
-        shard, index = self._of_all_streams[shard_id], int(start)
-        if self._is_gone(shard):
-            raise ShardNotFound(f"Shard {shard_id} does not exist")
-        if int(walk):
-            return self._page([], self._iterator(shard_id, index, int(walk) - 1))
-        page = [
-            record
-            for record in shard.records[index : index + self.page_records]
-            if record.visible_at <= now
-        ]
-        if page and page[0].created < self._horizon():
-            raise Trimmed("The operation tried to read past the oldest stream record")
-        index += len(page)
-        is_over = shard.closed_at is not None and index == len(shard.records)
-        return self._page(page, None if is_over else self._iterator(shard_id, index, 0))
+        self.called("get_records", parse_iterator(iterator)[1])
+        records, following = self.read(iterator)
+        return RawPage(records_body([record.text for record in records], following), self.clock.now)
 
     def scan(self, segment: int, total_segments: int, start_key: str | None) -> RawPage:
-        self._call("scan", str(segment))
-        self.on_scan()
-        start = (-1, "")
-        if start_key is not None:
-            key = json.loads(start_key)["id"]["S"]
-            start = (place(key), key)
-        mine = sorted(
-            (place(key), key) for key in self.items if place(key) % total_segments == segment
-        )
-        rest = [key for rank, key in mine if (rank, key) > start]
-        page = rest[: self.scan_page_items]
-        answer: dict[str, Any] = {"Items": [self.items[key] for key in page], "Count": len(page)}
-        if len(rest) > len(page):
-            answer["LastEvaluatedKey"] = {"id": {"S": page[-1]}}
+        self.called("scan", str(segment))
+        start = None if start_key is None else json.loads(start_key)["id"]["S"]
+        page, last = self.scan_page(segment, total_segments, start)
+        answer: dict[str, Any] = {"Items": page, "Count": len(page)}
+        if last is not None:
+            answer["LastEvaluatedKey"] = {"id": {"S": last}}
         return RawPage(json.dumps(answer).encode(), self.clock.now)
+
+    def scan_page(
+        self, segment: int, total_segments: int, start: str | None, limit: int | None = None
+    ) -> tuple[list[TypedItem], str | None]:
+        """Items of one page, and the key to go on behind."""
+        self.on_scan()
+        with self.lock:
+            after = (-1, "") if start is None else (place(start), start)
+            ranked = ((place(key), key) for key in self.items)
+            mine = (each for each in ranked if each[0] % total_segments == segment and each > after)
+            rest = [self.items[key] for _, key in sorted(mine)]
+        most, size = min(self.scan_page_items, limit or self.scan_page_items), 0
+        for number, item in enumerate(rest):
+            size += len(json.dumps(item))
+            if number == most or (number and size > self.scan_page_bytes):
+                return rest[:number], rest[number - 1]["id"]["S"]
+        return rest, None
 
     # ------------------------------------------------------------ inside
 
     def _begin(self, shards: int) -> None:
-        number = next(self._numbers)
-        self.table_id = f"table-{number}"
-        self.stream_arn = f"arn:aws:dynamodb:::table/{self.name}/stream/{number}"
-        self.shards = {}
-        for index in range(shards):
-            low, high = index * SPACE // shards, (index + 1) * SPACE // shards
-            self._add(None, low, high, self.clock.now)
+        self.table_id = f"table-{next(self._numbers)}"
+        self.created_at = self.clock.now
+        self.begin_stream(shards)
 
-    def _add(self, parent_id: str | None, low: int, high: int, listed_from: float) -> None:
-        number = next(self._numbers)
-        shard_id = f"shardId-{int(self.clock.now * 1000):020d}-{number:06x}"
-        shard = SimulatedShard(shard_id, parent_id, low, high, listed_from)
-        self.shards[shard_id] = self._of_all_streams[shard_id] = shard
-
-    def _close(self, shard: SimulatedShard, ranges: tuple[tuple[int, int], ...]) -> None:
-        shard.closed_at = self.clock.now
-        for low, high in ranges:
-            self._add(shard.shard_id, low, high, self.clock.now + self.child_listed_after)
-
-    def _record(self, event: str, key: str, item: TypedItem | None, *, ttl: bool = False) -> None:
-        self.history.setdefault(key, []).append((self.clock.now, item))
+    def _record(
+        self,
+        event: str,
+        key: str,
+        new: TypedItem | None,
+        old: TypedItem | None,
+        *,
+        ttl: bool = False,
+    ) -> None:
+        self.history.setdefault(key, []).append((self.clock.now, new))
         if not self.is_enabled:
             return
-        now, sequence = self.clock.now, str(next(self._sequences))
-        change = {
-            "ApproximateCreationDateTime": float(int(now)),
-            "Keys": {"id": {"S": key}},
-            "SequenceNumber": sequence,
-            "StreamViewType": "NEW_IMAGE",
+        change: dict[str, Any] = {"Keys": {"id": {"S": key}}}
+        if new is not None and self.view_type in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"):
+            change["NewImage"] = new
+        if old is not None and self.view_type in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES"):
+            change["OldImage"] = old
+        change |= {"SizeBytes": len(json.dumps(change)), "StreamViewType": self.view_type}
+        wire: dict[str, Any] = {
+            "eventName": event,
+            "eventVersion": "1.1",
+            "eventSource": "aws:dynamodb",
+            "awsRegion": self.stream_arn.split(":")[3],
+            "dynamodb": change,
         }
-        if item is not None:
-            change["NewImage"] = item
-        wire: dict[str, Any] = {"eventName": event, "eventVersion": "1.1", "dynamodb": change}
         if ttl:
             wire["userIdentity"] = {"PrincipalId": "dynamodb.amazonaws.com", "Type": "Service"}
-        shard = next(s for s in self.open_shards() if s.low <= place(key) < s.high)
-        shard.records.append(
-            Record(sequence, float(int(now)), now + self.propagation_seconds, wire)
-        )
-
-    def _call(self, operation: str, shard_id: str = "") -> None:
-        self.calls.append((operation, shard_id))
-        for fault in self._faults:
-            fits = fault.operation == operation and fault.shard_id in (None, shard_id)
-            if fits and fault.times > 0 and self.clock.now < fault.until:
-                fault.times -= 1
-                raise type(fault.error)(*fault.error.args)
-
-    def _horizon(self) -> float:
-        return self.clock.now - RETENTION_SECONDS
-
-    def _is_gone(self, shard: SimulatedShard) -> bool:
-        return shard.closed_at is not None and shard.closed_at < self._horizon()
-
-    def _listed(self) -> list[ListedShard]:
-        return self.distort(
-            [
-                ListedShard(shard.shard_id, shard.parent_id, shard.closed_at is not None)
-                for shard in self.shards.values()
-                if shard.listed_from <= self.clock.now and not self._is_gone(shard)
-            ]
-        )
+        self.append(place(key), wire)
 
     def _listing(self, shards: list[ListedShard], *, is_complete: bool) -> ShardListing:
         return ShardListing(tuple(shards), is_complete, self.is_enabled, self.clock.now)
 
-    def _iterator(self, shard_id: str, index: int, walk: int) -> str:
-        return f"{shard_id}|{index}|{self.clock.now}|{walk}"
 
-    def _index_of(self, shard: SimulatedShard, position: Position) -> int:
-        oldest = sum(record.created < self._horizon() for record in shard.records)
-        match position:
-            case FromStart():
-                return oldest
-            case At(sequence) | After(sequence):
-                before = [
-                    sequence_order(r.sequence) <= sequence_order(sequence) for r in shard.records
-                ]
-                index = sum(before) - isinstance(position, At)
-                if sum(before) <= oldest and oldest:
-                    raise Trimmed("The operation tried to read past the oldest stream record")
-                return index
-            case _:
-                raise AssertionError("a finished shard is not opened")
-
-    def _page(self, records: list[Record], following: str | None) -> RawPage:
-        answer: dict[str, Any] = {"Records": [record.wire for record in records]}
-        if following is not None:
-            answer["NextShardIterator"] = following
-        return RawPage(json.dumps(answer).encode(), self.clock.now)
+def records_body(texts: list[str], following: str | None) -> bytes:
+    """The answer of GetRecords."""
+    end = "" if following is None else f',"NextShardIterator":{json.dumps(following)}'
+    return f'{{"Records":[{",".join(texts)}]{end}}}'.encode()

@@ -8,6 +8,7 @@ from cdc.accelerator import Accelerator
 from cdc.capture import Capture
 from cdc.capture_status import CaptureSettings
 from cdc.checkpoint import Checkpoint
+from cdc.source import Source
 from tests.simulators.clock import InlineWorkers, VirtualClock
 from tests.simulators.memory import MemoryAccelerator, as_text
 from tests.simulators.stream import SimulatedTable
@@ -23,10 +24,12 @@ class World:
         settings: CaptureSettings | None = None,
         file: Accelerator | None = None,
         seed: int | None = None,
+        view_type: str = "NEW_IMAGE",
     ) -> None:
         self.clock = VirtualClock()
         self.seed = seed
-        self.table = SimulatedTable(self.clock, shards=shards)
+        self.table = SimulatedTable(self.clock, shards=shards, view_type=view_type)
+        self.source: Source = self.table
         self.memory = MemoryAccelerator()
         self.file = file or cast("Accelerator", self.memory)
         self.settings = settings or CaptureSettings()
@@ -73,7 +76,7 @@ class World:
 
     def _capture(self, stop: threading.Event) -> Capture:
         return Capture(
-            self.table,
+            self.source,
             self.file,
             settings=self.settings,
             generation=7,
