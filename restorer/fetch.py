@@ -5,7 +5,8 @@
 Eight threads by default: decompression, digests and file I/O leave Python's lock. A thread holds
 one read (8 MiB) and the frames of one write (4 MiB), so memory is bounded by the number of threads.
 A file gets its length first and stays sparse where the map has holes. The first error stops the
-other threads.
+other threads. Files that a killed fetch left are gone on with: what they hold is checked like what
+is fetched, and only the rest is asked for.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from pathlib import Path
 
 from cdc.errors import FileUnusable
 from restorer.errors import NoSpace
-from restorer.plan import BlockRun, Plan, RangedRead
+from restorer.plan import BlockRun, Frame, Plan, RangedRead
 from snapshotter.digest import digest
 from snapshotter.errors import Corrupt
-from snapshotter.format import Header
+from snapshotter.format import DigestAlgorithm, Header
 from snapshotter.frames import open_frame
 from snapshotter.store import ObjectStore
 
@@ -37,11 +38,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What was done. `bytes_fetched` includes gaps between frames that were read along."""
+    """What was done. `bytes_fetched` includes gaps between frames that were read along.
+
+    `bytes_kept`: stored bytes of what the files held already.
+    """
 
     bytes_fetched: int
     bytes_written: int
     blocks: int
+    bytes_kept: int = 0
 
 
 def fetch(
@@ -52,18 +57,27 @@ def fetch(
     threads: int = THREADS,
     progress: Progress | None = None,
 ) -> Fetched:
-    """Create `files`, one for each part of the plan, and fill them.
+    """Fill `files`, one for each part of the plan; they are created unless all are there.
 
-    `progress` gets the bytes fetched so far and those to fetch, from one thread at a time.
+    `progress` gets the bytes fetched or kept so far and those of all, from one thread at a time.
     Raises Corrupt (naming object, snapshot and block), ObjectMissing, NoSpace, FileUnusable and the
-    store's errors; the files are then worthless.
+    store's errors.
     """
-    reads, tally = _Reads(plan.reads()), _Tally(plan.download_bytes, progress)
+    tally = _Tally(plan.download_bytes, progress)
     with ExitStack() as opened:
+        is_resumed = all(path.exists() for path in files)
         descriptors: list[int] = []
         for path, part in zip(files, plan.header.parts, strict=True):
-            descriptors.append(_created(path, part.length))
+            descriptors.append(_opened(path, part.length))
             opened.callback(os.close, descriptors[-1])
+
+        def is_there(frame: Frame) -> bool:
+            there = all(_holds(descriptors[run.part], run, plan.header) for run in frame.runs)
+            if there:
+                tally.keep(frame.entry.stored)
+            return there
+
+        reads = _Reads(plan.reads(is_there if is_resumed else None))
 
         def work() -> None:
             while (read := reads.next()) is not None:
@@ -106,18 +120,26 @@ class _Tally:
         self._to_fetch = total
         self._progress = progress
         self._lock = threading.Lock()
-        self._fetched = self._written = self._blocks = 0
+        self._fetched = self._written = self._blocks = self._kept = 0
 
     def add(self, fetched: int, written: int, blocks: int) -> None:
         with self._lock:
             self._fetched += fetched
             self._written += written
             self._blocks += blocks
-            if self._progress is not None:
-                self._progress(min(self._fetched, self._to_fetch), self._to_fetch)
+            self._report()
+
+    def keep(self, size: int) -> None:
+        with self._lock:
+            self._kept += size
+            self._report()
 
     def total(self) -> Fetched:
-        return Fetched(self._fetched, self._written, self._blocks)
+        return Fetched(self._fetched, self._written, self._blocks, self._kept)
+
+    def _report(self) -> None:
+        if self._progress is not None:
+            self._progress(min(self._fetched + self._kept, self._to_fetch), self._to_fetch)
 
 
 def _checked(
@@ -133,13 +155,24 @@ def _checked(
             raise _damaged(read, runs[0], 0, header, url, str(error)) from error
         for run in runs:
             blocks = plain[run.frame_offset : run.frame_offset + run.size]
-            starts = range(0, run.size, run.block_size)
-            found = [digest(blocks[start : start + run.block_size], algorithm) for start in starts]
+            found = _digests(blocks, run, algorithm)
             for number, pair in enumerate(zip(found, run.digests, strict=True)):
                 if pair[0] != pair[1]:
                     why = "the block does not match its digest"
                     raise _damaged(read, run, number, header, url, why)
             yield run, blocks
+
+
+def _digests(blocks: memoryview, run: BlockRun, algorithm: DigestAlgorithm) -> list[bytes]:
+    starts = range(0, run.size, run.block_size)
+    return [digest(blocks[start : start + run.block_size], algorithm) for start in starts]
+
+
+def _holds(descriptor: int, run: BlockRun, header: Header) -> bool:
+    """True if the file has every block of the run, as it should be."""
+    blocks = memoryview(os.pread(descriptor, run.size, run.file_offset))
+    whole = len(blocks) == run.size
+    return whole and tuple(_digests(blocks, run, header.digest_algorithm)) == run.digests
 
 
 def _damaged(
@@ -186,9 +219,10 @@ def _write(descriptor: int, pieces: list[memoryview], offset: int, path: Path) -
         raise write_failed(path, error) from error
 
 
-def _created(path: Path, length: int) -> int:
+def _opened(path: Path, length: int) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, flags, 0o644)
         try:
             os.ftruncate(descriptor, length)
         except OSError:

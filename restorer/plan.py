@@ -9,7 +9,7 @@ is read once. Holes are not read: the restored file is sparse there. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
@@ -76,8 +76,11 @@ class Plan:
         tails = sum(part.length for part in self.header.parts if part.name == "tail")
         return self.data_bytes + tails + _SLACK_BYTES
 
-    def reads(self) -> Iterator[RangedRead]:
-        """Every read, in order. Raises Corrupt for an entry that cannot be."""
+    def reads(self, is_there: Callable[[Frame], bool] | None = None) -> Iterator[RangedRead]:
+        """Every read, in order. Raises Corrupt for an entry that cannot be.
+
+        `is_there` names frames that a file has already: they are left out, and not read along.
+        """
         for ordinal, (part, segments) in enumerate(
             zip(self.header.parts, self.segments, strict=True)
         ):
@@ -88,7 +91,12 @@ class Plan:
                     codec.decode_segment(data, ref, part, self.header)
                     for ref, data in zip(refs, segments[window], strict=True)
                 ]
-                yield from _reads(self.header, ordinal, part, refs[0].first, entries)
+                frames = _frames(ordinal, part, refs[0].first, entries)
+                if is_there is None:
+                    yield from _coalesced(self.header, frames, GAP_BYTES)
+                else:
+                    missing = [frame for frame in frames if not is_there(frame)]
+                    yield from _coalesced(self.header, missing, 0)
 
 
 def make_plan(header: Header, segments: Sequence[Sequence[bytes]]) -> Plan:
@@ -110,16 +118,16 @@ def make_plan(header: Header, segments: Sequence[Sequence[bytes]]) -> Plan:
     )
 
 
-def _reads(
-    header: Header, ordinal: int, part: PartMap, first: int, window: Sequence[Sequence[MapEntry]]
-) -> Iterator[RangedRead]:
+def _frames(
+    ordinal: int, part: PartMap, first: int, window: Sequence[Sequence[MapEntry]]
+) -> list[Frame]:
+    """The frames of a window, in the order in which they lie in their packs."""
     frames: dict[tuple[int, ...], tuple[MapEntry, list[BlockRun]]] = {}
     for entry, number, digests in _runs(first, window):
         where = (entry.pack, entry.offset, entry.stored, entry.raw, entry.codec)
         run = _run(ordinal, part, entry, number, digests)
         frames.setdefault(where, (entry, []))[1].append(run)
-    ordered = [Frame(entry, tuple(runs)) for _, (entry, runs) in sorted(frames.items())]
-    yield from _coalesced(header, ordered)
+    return [Frame(entry, tuple(runs)) for _, (entry, runs) in sorted(frames.items())]
 
 
 def _runs(
@@ -168,7 +176,7 @@ def _run(
     )
 
 
-def _coalesced(header: Header, frames: Sequence[Frame]) -> Iterator[RangedRead]:
+def _coalesced(header: Header, frames: Sequence[Frame], gap_bytes: int) -> Iterator[RangedRead]:
     run: list[Frame] = []
     start = end = 0
     for frame in frames:
@@ -176,7 +184,7 @@ def _coalesced(header: Header, frames: Sequence[Frame]) -> Iterator[RangedRead]:
         joins = (
             bool(run)
             and entry.pack == run[-1].entry.pack
-            and entry.offset - end <= GAP_BYTES
+            and entry.offset - end <= gap_bytes
             and entry.offset + entry.stored - start <= READ_BYTES
         )
         if run and not joins:

@@ -63,8 +63,9 @@ class RestoreRequest:
 class RestoreReport:
     """What was decided, and done if `snapshot_id` is set. `seconds`: by phase.
 
-    `rejected`: snapshots that were tried before and found damaged. `failure`: of a decision to
-    wait, the error for a caller that cannot.
+    `bytes_kept`: stored bytes that an interrupted restore had fetched before. `rejected`: snapshots
+    that were tried before and found damaged. `failure`: of a decision to wait, the error for a
+    caller that cannot.
     """
 
     decision: Decision
@@ -74,6 +75,7 @@ class RestoreReport:
     row_count: int | None = None
     bytes_fetched: int = 0
     bytes_written: int = 0
+    bytes_kept: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     rejected: tuple[Rejection, ...] = ()
     failure: RestoreError | SnapshotError | None = None
@@ -99,7 +101,6 @@ def restore(
         return flow.look()
     with restore_lock(flow.target):
         recover(flow.target, step=step)
-        clean_staging(flow.target)
         return flow.run()
 
 
@@ -201,7 +202,9 @@ class _Flow:
 
     def _concluded(self, decision: Decision) -> RestoreReport:
         failure = self._failure(decision)
-        if failure is not None and decision.action is Action.REFUSE:
+        if failure is None:
+            clean_staging(self.target)
+        elif decision.action is Action.REFUSE:
             raise failure from self._store_error
         return RestoreReport(
             decision,
@@ -263,6 +266,7 @@ class _Flow:
             row_count=header.row_count,
             bytes_fetched=staged.fetched.bytes_fetched,
             bytes_written=staged.fetched.bytes_written,
+            bytes_kept=staged.fetched.bytes_kept,
             seconds=self._seconds,
             rejected=tuple(self._rejected),
         )

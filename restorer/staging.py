@@ -1,8 +1,11 @@
 """From one snapshot to a proven file in the target's work directory, one step after the other.
 
-    header · lineage · map · space · fetch · prove
+    header · lineage · map · space · fetch · sync · prove · sync
 
-The staging directory is made anew for each try and is gone again unless the proof succeeded.
+The staging directory outlives what is no fault of the snapshot, a kill or a store that went away:
+the next try for the same snapshot keeps the blocks that are there, and once all of them are synced
+(`fetched` says so) it begins with the proof. Any other failure removes it. The proof writes to the
+file, so blocks cannot be checked by their digests after it began.
 """
 
 from __future__ import annotations
@@ -26,8 +29,8 @@ from restorer.prove import prove, sync
 from restorer.switch import staging_directory, work_directory
 from restorer.verdict import size_text
 from snapshotter import layout
-from snapshotter.durable import make_directories
-from snapshotter.errors import FormatTooNew
+from snapshotter.durable import make_directories, sync_directory, write_synced
+from snapshotter.errors import Corrupt, FormatTooNew, StoreAccessDenied, StoreUnreachable
 from snapshotter.format import CatalogEntry, Header
 from snapshotter.reader import read_header, read_segments
 from snapshotter.store import ObjectStore
@@ -67,30 +70,93 @@ def stage(
         engine = _engine(header)
         _check_lineage(header, target, local, source)
         plan = make_plan(header, [read_segments(store, header, part) for part in header.parts])
-    _check_space(plan, target)
-    directory = staging_directory(target, header.snapshot_id)
-    main = directory / target.name
-    try:
-        _make_empty(directory)
-        files = {"main": main, "tail": sidecars(engine, main)[0]}
-        with phase("fetch"):
-            parts = [files[part.name] for part in header.parts]
-            fetched = fetch(store, plan, parts, threads=threads, progress=progress)
+    clean_staging(target, keep=header.snapshot_id)
+    staging = _Staging(staging_directory(target, header.snapshot_id), target.name, header, engine)
+    fetched = _kept(staging, plan, phase)
+    if fetched is None:
+        _check_space(plan, target, staging.directory)
+        fetched = _filled(staging, store, plan, threads, progress, phase)
+    return Staged(header, engine, staging.main, fetched)
+
+
+@dataclass(frozen=True, slots=True)
+class _Staging:
+    """The files of a try: main file, its log, and the mark that both were fetched and synced."""
+
+    directory: Path
+    name: str
+    header: Header
+    engine: Engine
+
+    @property
+    def main(self) -> Path:
+        return self.directory / self.name
+
+    @property
+    def mark(self) -> Path:
+        return self.directory / "fetched"
+
+    @property
+    def parts(self) -> list[Path]:
+        files = {"main": self.main, "tail": sidecars(self.engine, self.main)[0]}
+        return [files[part.name] for part in self.header.parts]
+
+    def prove(self, phase: Phase) -> None:
         with phase("prove"):
-            prove(main, header, engine)
+            prove(self.main, self.header, self.engine)
         with phase("fsync"):
-            sync(main)
-    except BaseException:
-        shutil.rmtree(directory, ignore_errors=True)
+            sync(self.main)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _kept(staging: _Staging, plan: Plan, phase: Phase) -> Fetched | None:
+    """What a killed restore fetched to the end, proven; None if there is no such thing."""
+    if not staging.mark.exists():
+        return None
+    try:
+        staging.prove(phase)
+    except Corrupt:
+        # Not the snapshot's fault: the kill may have hit the engine while it wrote to the file.
+        staging.remove()
+        return None
+    return Fetched(0, 0, 0, bytes_kept=plan.download_bytes)
+
+
+def _filled(
+    staging: _Staging,
+    store: ObjectStore,
+    plan: Plan,
+    threads: int,
+    progress: Progress | None,
+    phase: Phase,
+) -> Fetched:
+    try:
+        with phase("fetch"):
+            _make(staging.directory)
+            fetched = fetch(store, plan, staging.parts, threads=threads, progress=progress)
+        with phase("fsync"):
+            for part in staging.parts:
+                sync(part)
+            _write_mark(staging.mark)
+        staging.prove(phase)
+    except (StoreUnreachable, StoreAccessDenied):
         raise
-    return Staged(header, engine, main, fetched)
+    except BaseException:
+        staging.remove()
+        raise
+    return fetched
 
 
-def clean_staging(target: Path) -> None:
-    """Remove what killed restores left; other directories there have other owners."""
+def clean_staging(target: Path, *, keep: str | None = None) -> None:
+    """Remove what killed restores left, but for that of a snapshot to be gone on with.
+
+    Other directories there have other owners.
+    """
     with suppress(FileNotFoundError):
         for directory in work_directory(target).iterdir():
-            if _is_snapshot_id(directory.name):
+            if directory.name != keep and _is_snapshot_id(directory.name):
                 shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -118,15 +184,28 @@ def _check_lineage(
         raise WouldOverwrite(f"{target}: {conflict}")
 
 
-def _check_space(plan: Plan, target: Path) -> None:
-    needed, free = plan.disk_needed_bytes, free_bytes(target)
+def _check_space(plan: Plan, target: Path, staged: Path) -> None:
+    needed, free = plan.disk_needed_bytes - _allocated_bytes(staged), free_bytes(target)
     if free < needed:
         raise NoSpace(f"{target}: needs {size_text(needed)}, has {size_text(free)}")
 
 
-def _make_empty(directory: Path) -> None:
+def _allocated_bytes(directory: Path) -> int:
+    with suppress(FileNotFoundError):
+        return sum(file.stat().st_blocks * 512 for file in directory.iterdir())
+    return 0
+
+
+def _make(directory: Path) -> None:
     try:
-        shutil.rmtree(directory, ignore_errors=True)
         make_directories(directory)
     except OSError as error:
         raise write_failed(directory, error) from error
+
+
+def _write_mark(mark: Path) -> None:
+    try:
+        write_synced(mark, b"")
+        sync_directory(mark.parent)
+    except OSError as error:
+        raise write_failed(mark, error) from error

@@ -199,6 +199,7 @@ def describe_report(report: RestoreReport) -> dict[str, Any]:
         "row_count": report.row_count,
         "bytes_fetched": report.bytes_fetched,
         "bytes_written": report.bytes_written,
+        "bytes_kept": report.bytes_kept,
         "phases": dict(report.seconds),
         "rejected": [asdict(rejection) for rejection in report.rejected],
     }

@@ -198,10 +198,12 @@ def _show(dataset: str, path: Path, report: RestoreReport, dry_run: bool, as_jso
     if report.snapshot_id is None:
         print(f"{path}: {report.decision.action.value.replace('_', ' ')}")
         return
-    seconds = sum(report.seconds.values())
+    size = format_bytes(report.bytes_fetched)
+    if report.bytes_kept:
+        size += f" and {format_bytes(report.bytes_kept)} of an interrupted restore"
     print(
         f"{path}: restored {report.row_count:,} items from snapshot {report.snapshot_id} "
-        f"({format_bytes(report.bytes_fetched)} in {format_duration(seconds)})"
+        f"({size} in {format_duration(sum(report.seconds.values()))})"
     )
 
 

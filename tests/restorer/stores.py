@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from snapshotter.errors import StoreUnreachable
 from snapshotter.file_store import FileStore
 from snapshotter.location import StoreParams, parse_location
 from snapshotter.store import ObjectStore
@@ -43,4 +44,20 @@ class LaterStore(FileStore):
 
     def get_range(self, key: str, offset: int, size: int) -> bytes:
         self.ranges.append(key)
+        return super().get_range(key, offset, size)
+
+
+class FlakyStore(FileStore):
+    """A directory that goes away after so many ranged reads."""
+
+    def __init__(self, store: ObjectStore, most_reads: int) -> None:
+        super().__init__(parse_location(store.url))
+        self._reads_left = most_reads
+        self.bytes_read = 0
+
+    def get_range(self, key: str, offset: int, size: int) -> bytes:
+        if self._reads_left == 0:
+            raise StoreUnreachable(f"{self.url} went away", hint="bring it back")
+        self._reads_left -= 1
+        self.bytes_read += size
         return super().get_range(key, offset, size)

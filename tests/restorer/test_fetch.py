@@ -14,9 +14,10 @@ from cdc.errors import FileUnusable
 from restorer.errors import NoSpace
 from restorer.fetch import fetch, write_failed
 from restorer.plan import Plan
-from snapshotter.errors import Corrupt, ObjectMissing
+from snapshotter.errors import Corrupt, ObjectMissing, StoreUnreachable
 from snapshotter.store import ObjectInfo
 from tests.restorer.published import Bench, bench, directory_store, mixed, noise
+from tests.restorer.stores import FlakyStore
 from tests.snapshotter.images import BLOCK, BytesPart
 
 
@@ -139,14 +140,52 @@ def test_progress_ends_at_all_bytes(source: Bench, tmp_path: Path) -> None:
     assert (done.bytes_written, done.blocks) == (3000 * BLOCK, 3000)
 
 
-def test_a_file_that_exists_is_not_written_into(source: Bench, tmp_path: Path) -> None:
+def half_fetched(source: Bench, plan: Plan, main: Path, most_reads: int) -> FlakyStore:
+    """A fetch that ends when the store goes away."""
+    flaky = FlakyStore(source.store, most_reads)
+    with pytest.raises(StoreUnreachable):
+        fetch(flaky, plan, [main], threads=1)
+    return flaky
+
+
+def test_no_block_is_fetched_twice_after_a_fetch_broke_off(source: Bench, tmp_path: Path) -> None:
+    content = noise(8000 * BLOCK)
+    plan = source.plan(source.publish(BytesPart(content)))
+    main = tmp_path / "main"
+    before = half_fetched(source, plan, main, most_reads=2)
+    progress: list[tuple[int, int]] = []
+
+    done = fetch(source.store, plan, [main], progress=lambda *so_far: progress.append(so_far))
+
+    assert main.read_bytes() == content
+    assert done.bytes_kept == before.bytes_read > 0
+    assert done.bytes_fetched == plan.download_bytes - before.bytes_read
+    assert progress[-1] == (plan.download_bytes, plan.download_bytes)
+
+
+def test_what_was_damaged_on_disk_meanwhile_is_fetched_again(source: Bench, tmp_path: Path) -> None:
+    content = noise(8000 * BLOCK)
+    plan = source.plan(source.publish(BytesPart(content)))
+    main = tmp_path / "main"
+    half_fetched(source, plan, main, most_reads=2)
+    with main.open("r+b") as file:
+        file.seek(5 * BLOCK)
+        file.write(b"not what was there")
+
+    fetch(source.store, plan, [main])
+
+    assert main.read_bytes() == content
+
+
+def test_a_link_in_place_of_a_file_is_not_followed(source: Bench, tmp_path: Path) -> None:
     plan = source.plan(source.publish(BytesPart(noise(BLOCK))))
-    (tmp_path / "main").write_text("mine")
+    (tmp_path / "theirs").write_text("mine")
+    (tmp_path / "main").symlink_to("theirs")
 
     with pytest.raises(FileUnusable, match="cannot write"):
         fetch(source.store, plan, [tmp_path / "main"])
 
-    assert (tmp_path / "main").read_text() == "mine"
+    assert (tmp_path / "theirs").read_text() == "mine"
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
