@@ -1,0 +1,149 @@
+"""The mutants: one mistake each that this product must never make, and the test that notices it.
+
+An entry is data. `text` stands exactly once in `file`; where it does not any more, the code has
+moved on and the mutant has to follow it. `test` is one pytest id, and needs no server. A mistake
+that each engine could make for itself has an entry for each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """Replace `text` in `file` by `replacement`, and `test` must fail by an assertion."""
+
+    name: str
+    file: str
+    text: str
+    replacement: str
+    test: str
+
+
+_REQUEST = "tests/cdc/test_dynamodb_iterators.py"
+_GRAPH = "tests/cdc/test_graph.py"
+_ATOMIC = "tests/contracts/test_accelerators_atomic.py"
+_TORN = "test_a_log_that_ends_anywhere_holds_rows_and_checkpoint_of_the_same_commit"
+_TOMBSTONE = "test_a_tombstone_outlasts_upkeep_until_the_scan_has_ended"
+
+MUTANTS = (
+    Mutant(
+        "at-asks-for-what-follows",
+        "cdc/dynamodb.py",
+        '"ShardIteratorType": "AT_SEQUENCE_NUMBER"',
+        '"ShardIteratorType": "AFTER_SEQUENCE_NUMBER"',
+        f"{_REQUEST}::test_a_record_is_asked_for_itself_or_for_what_follows_it"
+        "[position0-AT_SEQUENCE_NUMBER]",
+    ),
+    Mutant(
+        "after-takes-its-record-again",
+        "cdc/graph.py",
+        "return sequence_order(sequence) + 1",
+        "return sequence_order(sequence)",
+        f"{_GRAPH}::test_the_first_wanted_sequence_number_lies_behind_the_position",
+    ),
+    Mutant(
+        "children-beside-their-parent",
+        "cdc/graph.py",
+        "self._put(Shard(entry, State.BLOCKED))",
+        "self._put(Shard(entry, State.READY))",
+        f"{_GRAPH}::test_children_are_released_when_their_parent_was_read_to_its_end",
+    ),
+    Mutant(
+        "duckdb-checkpoint-in-its-own-transaction",
+        "cdc/duckdb_accelerator.py",
+        "                states.write_checkpoint(cursor, checkpoint)\n",
+        "            with self._database.transaction() as cursor:\n"
+        "                states.write_checkpoint(cursor, checkpoint)\n",
+        f"{_ATOMIC}::{_TORN}[duckdb]",
+    ),
+    Mutant(
+        "sqlite-checkpoint-in-its-own-transaction",
+        "cdc/sqlite_writes.py",
+        "        self._connection.execute(schema.WRITE_STATE,",
+        '        self._connection.execute("COMMIT")\n'
+        '        self._connection.execute("BEGIN IMMEDIATE")\n'
+        "        self._connection.execute(schema.WRITE_STATE,",
+        f"{_ATOMIC}::{_TORN}[sqlite]",
+    ),
+    Mutant(
+        "duckdb-tombstones-folded-during-the-scan",
+        "cdc/duckdb_upkeep.py",
+        "if state.checkpoint is None or state.checkpoint.scan.ended_at is None:",
+        "if state.checkpoint is None:",
+        f"{_ATOMIC}::{_TOMBSTONE}[duckdb]",
+    ),
+    Mutant(
+        "sqlite-tombstones-forgotten-during-the-scan",
+        "cdc/sqlite_writes.py",
+        "if known.is_scanning and not is_scanning:",
+        "if known.is_scanning:",
+        f"{_ATOMIC}::{_TOMBSTONE}[sqlite]",
+    ),
+    Mutant(
+        "children-from-the-latest-record",
+        "cdc/dynamodb.py",
+        '"ShardIteratorType": "TRIM_HORIZON"',
+        '"ShardIteratorType": "LATEST"',
+        f"{_REQUEST}::test_a_shard_is_begun_at_its_oldest_record_never_at_its_latest[position0]",
+    ),
+    Mutant(
+        "no-gate-before-publishing",
+        "snapshotter/publish.py",
+        "        self._check_gate(image, pointer, allow_empty=allow_empty)\n",
+        "",
+        "tests/snapshotter/test_publish.py::test_an_expired_checkpoint_is_not_published",
+    ),
+    Mutant(
+        "no-digest-of-a-fetched-block",
+        "restorer/fetch.py",
+        "if pair[0] != pair[1]:",
+        "if pair[0] is None:",
+        "tests/restorer/test_fetch.py::test_a_damaged_pack_is_named_with_snapshot_and_block",
+    ),
+    Mutant(
+        "live-before-it-is-synced",
+        "restorer/switch.py",
+        """\
+        _sync_file(staged)
+        # From the journal on, the directory holds what this switch replaces and nothing else.
+        _remove(previous_directory(path))
+        make_directories(previous_directory(path))
+        _write_json(_journal_path(path), _journal_to_json(journal))
+        _finish(path, journal, step or _no_step)
+""",
+        """\
+        _remove(previous_directory(path))
+        make_directories(previous_directory(path))
+        _write_json(_journal_path(path), _journal_to_json(journal))
+        _finish(path, journal, step or _no_step)
+        _sync_file(path)
+""",
+        "tests/restorer/test_switch_order.py"
+        "::test_the_new_file_is_synced_before_the_journal_makes_it_the_one",
+    ),
+    Mutant(
+        "any-generation-publishes",
+        "snapshotter/gate.py",
+        "if pointer.generation != generation:",
+        "if pointer.generation < generation:",
+        "tests/snapshotter/test_publish.py::test_the_older_generation_is_fenced",
+    ),
+    Mutant(
+        "sequence-numbers-as-texts",
+        "cdc/position.py",
+        """\
+            return (1, sequence_order(sequence), 0)
+        case After(sequence):
+            return (1, sequence_order(sequence), 1)
+""",
+        """\
+            return (1, sequence, 0)
+        case After(sequence):
+            return (1, sequence, 1)
+""",
+        "tests/cdc/test_position.py"
+        "::test_positions_advance_by_the_integers_of_their_sequence_numbers",
+    ),
+)
