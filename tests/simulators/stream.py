@@ -202,10 +202,10 @@ class SimulatedTable(SimulatedStreams):
             mine = (each for each in ranked if each[0] % total_segments == segment and each > after)
             rest = [self.items[key] for _, key in sorted(mine)]
         most, size = min(self.scan_page_items, limit or self.scan_page_items), 0
-        for number, item in enumerate(rest):
+        for number, item in enumerate(rest, 1):
             size += len(json.dumps(item))
-            if number == most or (number and size > self.scan_page_bytes):
-                return rest[:number], rest[number - 1]["id"]["S"]
+            if number == most or size > self.scan_page_bytes:  # even if nothing follows
+                return rest[:number], item["id"]["S"]
         return rest, None
 
     # ------------------------------------------------------------ inside
