@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,13 +24,15 @@ from restorer.verdict import Action
 from snapshotter.errors import NothingToSnapshot
 from snowmelt import files
 from snowmelt.catching_up import stopped_when_ready
+from snowmelt.clockwork import Clockwork
 from snowmelt.coldstart import ColdStart, Stopped, bootstrapping_elsewhere, cold_start, explain
 from snowmelt.errors import Explained
 from snowmelt.logs import logger
 from snowmelt.pauses import Pauses
 from snowmelt.producer import Producer
-from snowmelt.report import RowCounter, Snapshotable, at_rest, dataset_status, problem_of
-from snowmelt.staleness import Standing, judge
+from snowmelt.report import Snapshotable, at_rest, dataset_status, problem_of
+from snowmelt.serving import Serving
+from snowmelt.staleness import Standing
 from snowmelt.status import DatasetStatus, Problem, State
 from snowmelt.wiring import DatasetPlan
 
@@ -41,28 +42,29 @@ _WAIT_SECONDS = 2.0
 class DatasetRuntime:
     """Start it once; `status`, `accelerator` and `create_snapshot` may be used from any thread."""
 
-    def __init__(self, plan: DatasetPlan) -> None:
+    def __init__(self, plan: DatasetPlan, clockwork: Clockwork | None = None) -> None:
         self.plan = plan
+        self._clockwork = clockwork or Clockwork()
         self._log = logger(dataset=plan.name)
         self._stop = threading.Event()
         self._capture_stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"dataset-{plan.name}")
         self._state: State = "initializing"
         self._problem: Problem | None = None
-        self.accelerator: Accelerator | None = None  # the file that answers queries now
+        self._serving = Serving()
         self._capture: Capture | None = None
-        self._standing = Standing(ready=False, stale=False)
-        self._opened_at: Checkpoint | None = None
-        self._rows = RowCounter()
         self._restored: Mapping[str, Any] | None = None
         self._rebuild_wanted = False
         self._rebuilding = False
-        self._is_caught_up = False
         self._pauses = Pauses()
         self._producer: Producer | None = None
         if plan.publishes:
             self._producer = Producer(
-                plan, self._snapshotable, self._capture_status, self._yield_bootstrap
+                plan,
+                self._snapshotable,
+                self._capture_status,
+                self._yield_bootstrap,
+                self._clockwork,
             )
 
     # ------------------------------------------------------------ from outside
@@ -71,6 +73,11 @@ class DatasetRuntime:
     def name(self) -> str:
         """The dataset's name."""
         return self.plan.name
+
+    @property
+    def accelerator(self) -> Accelerator | None:
+        """The file that answers queries now."""
+        return self._serving.accelerator
 
     def start(self) -> None:
         """Begin the life of this dataset."""
@@ -93,15 +100,14 @@ class DatasetRuntime:
 
     def status(self) -> DatasetStatus:
         """The dataset now."""
-        self._standing = self._judge()
         return dataset_status(
             self.plan,
             state=self._state,
-            standing=self._standing,
+            standing=self._standing(),
             problem=self._problem,
             capture=self._now(),
             checkpoint=self._checkpoint(),
-            rows=self._rows.of(self.accelerator),
+            rows=self._serving.rows(),
             snapshot=self._producer.status() if self._producer else None,
             restore=self._restored,
         )
@@ -129,7 +135,7 @@ class DatasetRuntime:
             finally:
                 self._close()
             if not self._stop.is_set():
-                self._stop.wait(self._pauses.seconds)
+                self._clockwork.wait(self._stop, self._pauses.seconds)
         self._state = "stopping"
 
     def _live(self) -> None:
@@ -154,12 +160,12 @@ class DatasetRuntime:
     def _wait(self, start: ColdStart) -> None:
         """Until the next decision; an old file is served meanwhile, where that was decided."""
         self._enter("waiting")
-        self._problem = Problem(start.message, "it goes on by itself", 13, time.time())
+        self._problem = Problem(start.message, "it goes on by itself", 13, self._clockwork.time())
         self._pauses.succeeded()
         with contextlib.ExitStack() as stack:
             self._rebuilding = start.rebuilds
             self._serve_stale(stack)
-            while not self._stop.wait(_WAIT_SECONDS):
+            while not self._clockwork.wait(self._stop, _WAIT_SECONDS):
                 waiting = bootstrapping_elsewhere(self.plan, LocalFile())
                 if waiting is None:
                     return
@@ -168,12 +174,13 @@ class DatasetRuntime:
     def _serve_stale(self, stack: contextlib.ExitStack) -> None:
         plan = self.plan
         if self._rebuilding and plan.serves_stale and plan.path.exists():
-            stack.enter_context(self._serve(stack.enter_context(files.opened(plan, plan.path))))
+            file = stack.enter_context(files.opened(plan, plan.path))
+            stack.enter_context(self._serving.of(file))
 
     def _follow(self, *, is_bootstrap: bool) -> None:
         if is_bootstrap and self._producer is not None:
             self._producer.announce_bootstrap()
-        with files.opened(self.plan, self.plan.path) as accelerator, self._serve(accelerator):
+        with files.opened(self.plan, self.plan.path) as accelerator, self._serving.of(accelerator):
             if self.plan.role == "edge":
                 self._enter("ready")
                 self._stop.wait()
@@ -204,7 +211,7 @@ class DatasetRuntime:
             return False
         files.make_live(plan, side, finished.lineage)
         self._rebuild_wanted = self._rebuilding = False
-        self._is_caught_up = True
+        self._serving.was_caught_up = True
         self._log.info("rebuilt", path=str(plan.path))
         return True
 
@@ -219,6 +226,7 @@ class DatasetRuntime:
             generation=self._producer.generation_for(accelerator) if self._producer else 0,
             stop=self._capture_stop,
             on_commit=self._on_commit,
+            workers=self._clockwork.workers(self.plan.capture_settings),
         )
         self._capture = capture
         self._enter("catching_up")
@@ -226,21 +234,12 @@ class DatasetRuntime:
 
     # ------------------------------------------------------------ helpers
 
-    @contextlib.contextmanager
-    def _serve(self, accelerator: Accelerator) -> Iterator[None]:
-        self._opened_at = accelerator.checkpoint()
-        self.accelerator = accelerator
-        try:
-            yield
-        finally:
-            self.accelerator = None
-
     def _capture_status(self) -> CaptureStatus | None:
         return self._capture.status() if self._capture else None
 
     def _now(self) -> CaptureStatus | None:
         """Where capture stands, or the served file where nothing is captured."""
-        return self._capture_status() or at_rest(self._opened_at, self.plan.source.now())
+        return self._capture_status() or at_rest(self._serving.opened_at, self.plan.source.now())
 
     def _publishing(self) -> contextlib.AbstractContextManager[None]:
         return self._producer.running() if self._producer else contextlib.nullcontext()
@@ -263,21 +262,16 @@ class DatasetRuntime:
     def _checkpoint(self) -> Checkpoint | None:
         """What the serving file holds, as of its last commit."""
         if self._capture is None or self._rebuilding:
-            return self._opened_at
-        return self._capture.status().checkpoint or self._opened_at
+            return self._serving.opened_at
+        return self._capture.status().checkpoint or self._serving.opened_at
 
-    def _judge(self) -> Standing:
-        capture = self._now()
-        checkpoint = self._checkpoint()
-        is_complete = checkpoint is not None and checkpoint.scan.ended_at is not None
-        since = capture.away_since if capture else None
-        return judge(
-            caught_up=bool(capture and capture.ready) or self._state == "ready",
-            was_ready=(self._standing.ready or self._is_caught_up) and self.accelerator is not None,
-            file_is_complete=is_complete and self.accelerator is not None,
+    def _standing(self) -> Standing:
+        return self._serving.judge(
+            self._now(),
+            self._checkpoint(),
+            is_followed=self._state != "ready",
             is_old_by_policy=self._rebuilding,
-            lag_ms=capture.lag_ms if capture else None,
-            upstream_away_seconds=None if since is None else self.plan.source.now() - since,
+            now=self.plan.source.now(),
         )
 
     def _enter(self, state: State) -> None:
@@ -288,11 +282,10 @@ class DatasetRuntime:
     def _fail(self, error: Exception) -> None:
         self._pauses.failed(needs_a_person=isinstance(error, Permanent))
         self._state = "error"
-        self._problem = problem = problem_of(error)
+        self._problem = problem = problem_of(error, self._clockwork.time())
         self._log.error("dataset_error", message=problem.message, hint=problem.hint)
 
     def _close(self) -> None:
         self._capture = None
-        self.accelerator = None
-        self._rebuilding = self._is_caught_up = False
-        self._standing = Standing(ready=False, stale=False)
+        self._serving.stop()
+        self._rebuilding = False

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -22,9 +21,9 @@ from cdc.errors import CdcError
 from snapshotter.errors import Fenced, GateRefused, NothingToSnapshot, SnapshotError
 from snapshotter.publish import Publisher, PublishReport
 from snapshotter.reader import read_pointer
-from snapshotter.scheduler import Ticker
 from snapshotter.trigger import TriggerFacts, due
 from snowmelt import __version__
+from snowmelt.clockwork import Clockwork
 from snowmelt.logs import logger
 from snowmelt.report import Snapshotable, problem_of
 from snowmelt.status import SnapshotStatus
@@ -67,11 +66,13 @@ class Producer:
         look: Callable[[], Snapshotable | None],
         capture: Callable[[], CaptureStatus | None],
         on_fenced: Callable[[], None],
+        clockwork: Clockwork | None = None,
     ) -> None:
         if plan.store is None:
             raise ValueError(f"{plan.name} has no store")
         self._store = plan.store
         self._on_fenced = on_fenced
+        self._clockwork = clockwork or Clockwork()
         self._plan = plan
         self._look = look
         self._capture = capture
@@ -95,7 +96,7 @@ class Producer:
         self._is_stopping.clear()
         if self._last is not None:
             self._last = replace(self._last, batches=_UNKNOWN_BATCHES)
-        ticker = Ticker(self._tick, on_error=self._on_error)
+        ticker = self._clockwork.ticker(self._tick, self._on_error)
         ticker.start()
         try:
             yield
@@ -154,8 +155,8 @@ class Producer:
             self._log.error("snapshot_bug", exc_info=error)
 
     def _tick(self) -> None:
-        capture = self._capture()
-        if self._status.fenced or time.monotonic() < self._not_before:
+        capture, now = self._capture(), self._clockwork.monotonic()
+        if self._status.fenced or now < self._not_before:
             return
         if capture is None or capture.checkpoint is None:
             return
@@ -169,7 +170,7 @@ class Producer:
         found = self._look()
         if found is None:
             return
-        reason = due(time.monotonic(), self._facts(capture, capture.checkpoint), self._settings)
+        reason = due(now, self._facts(capture, capture.checkpoint), self._settings)
         if reason is not None:
             self.publish(reason)
 
@@ -200,7 +201,7 @@ class Producer:
             self._last = _Last(
                 entry.lineage_id,
                 entry.version,
-                time.monotonic() - waited,
+                self._clockwork.monotonic() - waited,
                 0 if is_same else _UNKNOWN_BATCHES,
             )
         self._log.info("producer_took_over", generation=generation, current=pointer.current)
@@ -210,7 +211,7 @@ class Producer:
         is_over = capture.scan.ended_at is not None
         if is_over and (self._is_published(capture) or self._status.held_because):
             return
-        now = time.monotonic()
+        now = self._clockwork.monotonic()
         if now - self._heartbeat_at < _HEARTBEAT_SECONDS:
             return
         self._heartbeat_at = now
@@ -237,8 +238,8 @@ class Producer:
                     if attempt + 1 == _FREEZE_TRIES:
                         raise
                     continue
-            frozen = image.checkpoint
-            return report, _Last(frozen.lineage.id, frozen.version, time.monotonic(), batches)
+            frozen, at = image.checkpoint, self._clockwork.monotonic()
+            return report, _Last(frozen.lineage.id, frozen.version, at, batches)
         raise AssertionError("the last try returns or raises")
 
     def _go_on(self, capture: CaptureStatus) -> None:
@@ -253,7 +254,7 @@ class Producer:
         self._status = replace(
             self._status,
             last_id=report.snapshot_id,
-            last_success_at=time.time(),
+            last_success_at=self._clockwork.time(),
             last_new_bytes=report.new_bytes,
             last_stored_bytes=report.stored_bytes,
             last_duration_seconds=report.duration_seconds,
@@ -264,12 +265,12 @@ class Producer:
         self._log.info("snapshot_published", **asdict(report))
 
     def _failed(self, error: Exception) -> None:
-        self._not_before = time.monotonic() + _RETRY_SECONDS
+        self._not_before = self._clockwork.monotonic() + _RETRY_SECONDS
         is_fenced = isinstance(error, Fenced) and self._is_taken_over()
         if not is_fenced and isinstance(error, Fenced | GateRefused):
             self._held(error)
             return
-        problem = problem_of(error)
+        problem = problem_of(error, self._clockwork.time())
         self._status = replace(
             self._status,
             failed_total=self._status.failed_total + 1,

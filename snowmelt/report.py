@@ -84,13 +84,13 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def problem_of(error: Exception) -> Problem:
-    """What an error says to a person, on one line, since now."""
+def problem_of(error: Exception, since: float) -> Problem:
+    """What an error says to a person, on one line. `since`: epoch seconds."""
     return Problem(
         " ".join(str(error).split()) or type(error).__name__,
         str(getattr(error, "hint", "report this as a bug")),
         int(getattr(error, "exit_code", 1)),
-        time.time(),
+        since,
     )
 
 

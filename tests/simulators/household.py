@@ -1,0 +1,231 @@
+"""Whole nodes on virtual time: one table, one bucket, and nodes with files of their own.
+
+Everything of the node is the product's, its listeners' answers included; the table is simulated,
+and the bucket is a folder whose clock is the virtual one and whose door can be closed.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.types import ASGIApp
+
+from cdc.accelerator import QueryLimits
+from cdc.errors import SourceUnreachable
+from cdc.keys import Item
+from cdc.rebuild import canonical_item
+from snapshotter.errors import StoreUnreachable
+from snapshotter.format import Pointer
+from snapshotter.reader import read_pointer
+from snapshotter.store import ObjectInfo
+from snapshotter.stores import StoreParams, open_store
+from snowmelt import http, metrics
+from snowmelt.config_file import parse
+from snowmelt.dataset import DatasetRuntime
+from snowmelt.listeners import Listener
+from snowmelt.wiring import DatasetPlan, wire
+from tests.simulators.clock import VirtualClock
+from tests.simulators.memory import as_text
+from tests.simulators.stream import SimulatedTable
+from tests.simulators.timeline import Timeline
+from tests.snapshotter.faults import FaultyStore
+
+HOUR = 3600.0
+MINUTE = 60.0
+STREAM_CALLS = ("list_shards", "list_children", "open_iterator", "get_records")
+TABLE_CALLS = ("describe", "scan")
+# Polls of an idle table are most of the work of thirty hours.
+POLL_SECONDS = 20
+PATIENCE_SECONDS = 60.0
+
+Document = dict[str, Any]
+
+
+class Bucket(FaultyStore):
+    """A folder on virtual time; while it is closed nobody answers."""
+
+    def __init__(self, folder: Path, clock: VirtualClock) -> None:
+        super().__init__(open_store(f"file://{folder}", StoreParams()), before=self._check)
+        self._clock = clock
+        self.is_closed = False
+
+    def now(self) -> float:
+        return self._clock.now
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        self._check(0, "list", prefix)
+        return super().list(prefix)
+
+    def _check(self, _number: int, name: str, key: str) -> None:
+        if self.is_closed:
+            raise StoreUnreachable(f"{name} {key}: nobody answers")
+
+
+class Household:
+    """The table, the bucket and the time that the nodes of a test share."""
+
+    def __init__(self, home: Path, *, rows: int = 50) -> None:
+        self.home = home
+        self.clock = VirtualClock()
+        self.table = SimulatedTable(self.clock)
+        self.bucket = Bucket(home / "bucket", self.clock)
+        for number in range(rows):
+            self.table.put(f"key-{number}", value=number)
+
+    def close(self, *calls: str) -> None:
+        """From now on nobody answers these calls of the table."""
+        for call in calls:
+            self.table.fail(call, SourceUnreachable(f"{call}: no answer"))
+
+    def close_everything(self) -> None:
+        self.close(*TABLE_CALLS, *STREAM_CALLS)
+        self.bucket.is_closed = True
+
+    def open_everything(self) -> None:
+        self.table.heal()
+        self.bucket.is_closed = False
+
+    def pointer(self) -> Pointer:
+        return read_pointer(self.bucket, self.table.name)
+
+    def node(self, name: str, **settings: Any) -> "VirtualNode":
+        """A node with an empty disk."""
+        return VirtualNode(self, name, **settings)
+
+
+class VirtualNode:
+    """One node's disk, and its process where it runs."""
+
+    def __init__(
+        self,
+        household: Household,
+        name: str,
+        *,
+        role: str = "central",
+        on_failure: str = "fallback",
+        params: Mapping[str, Any] | None = None,
+        acceleration: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.household = household
+        self.name = name
+        self._timeline = Timeline(household.clock)
+        self._document = {
+            "version": "v1",
+            "runtime": {"role": role},
+            "snapshots": {
+                "location": f"file://{household.home / 'bucket'}",
+                "bootstrap_on_failure_behavior": on_failure,
+            },
+            "datasets": [
+                {
+                    "from": f"dynamodb:{household.table.name}",
+                    "name": household.table.name,
+                    "params": {
+                        "dynamodb_aws_region": "us-east-1",
+                        "dynamodb_stream_poll_interval": f"{POLL_SECONDS}s",
+                        **(params or {}),
+                    },
+                    "acceleration": {
+                        # A commit of SQLite takes a fifth of the time of one of DuckDB.
+                        "engine": "sqlite",
+                        "path": str(household.home / name / "live.db"),
+                        "snapshots": "enabled",
+                        **(acceleration or {}),
+                    },
+                }
+            ],
+        }
+        self.runtime = self._made()
+        self._listeners = contextlib.ExitStack()
+
+    # ------------------------------------------------------------ its process
+
+    def start(self) -> "VirtualNode":
+        """A new process; one that captures is held before any time passes."""
+        self.runtime = runtime = self._made()
+        page = metrics.page(lambda: [runtime.status()], {})
+        self._admin = self._client(http.admin_app([runtime], page), "admin")
+        self._query = self._client(http.query_app([runtime], QueryLimits()), "query")
+        if self.plan.role == "central":
+            self._timeline.begin(self.runtime.start)
+        else:
+            self.runtime.start()
+        return self
+
+    def live(self, seconds: float) -> "VirtualNode":
+        """Let time pass."""
+        self._timeline.pass_time(seconds)
+        return self
+
+    def stop(self) -> None:
+        """An orderly end, which takes no time."""
+        self.runtime.stop(0.0)
+        self._timeline.release()
+        assert self.runtime.stop(PATIENCE_SECONDS)
+        self._listeners.close()
+        self._timeline = Timeline(self.household.clock)
+
+    # ------------------------------------------------------------ what it says
+
+    @property
+    def plan(self) -> DatasetPlan:
+        return self.runtime.plan
+
+    def status(self) -> Document:
+        status: Document = self._admin.get("/v1/status").json()["datasets"][0]
+        return status
+
+    def is_ready(self) -> bool:
+        return bool(self._admin.get("/v1/ready").status_code == 200)
+
+    def sql(self, statement: str) -> tuple[int, Any, bool]:
+        """Status, rows or what is said instead, and whether the answer is labelled stale."""
+        answer = self._query.post("/v1/sql", content=statement)
+        return answer.status_code, answer.json(), "X-Snowmelt-Stale" in answer.headers
+
+    def serves(self) -> tuple[int, bool] | None:
+        """Rows, and whether they are labelled stale; None if it refuses."""
+        code, rows, is_stale = self.sql(f"select count(*) as n from {self.plan.name}")
+        return (rows[0]["n"], is_stale) if code == 200 else None
+
+    def metric(self, name: str) -> float | None:
+        for family in text_string_to_metric_families(self._admin.get("/metrics").text):
+            for sample in family.samples:
+                if sample.name == name:
+                    return sample.value
+        return None
+
+    def items(self) -> list[str]:
+        """What the open file holds, in a form that compares."""
+        accelerator = self.runtime.accelerator
+        assert accelerator is not None
+        return as_text([canonical_item(item) for page in accelerator.items() for item in page])
+
+    # ------------------------------------------------------------ inside
+
+    def _made(self) -> DatasetRuntime:
+        config = parse(yaml.safe_dump(self._document), {}, self.name).config
+        plan = wire(config, config.datasets[0])
+        # What the plan would make of endpoints, made of the household.
+        vars(plan).update(
+            source=self.household.table, store=self.household.bucket, holder=self.name
+        )
+        return DatasetRuntime(plan, self._timeline)
+
+    def _client(self, app: ASGIApp, name: str) -> httpx.Client:
+        listener = Listener(app, "127.0.0.1:0", name)
+        listener.start()
+        self._listeners.callback(listener.stop)
+        address = f"http://127.0.0.1:{listener.port}"
+        return self._listeners.enter_context(httpx.Client(base_url=address, timeout=30))
+
+
+def table_items(table: SimulatedTable) -> list[str]:
+    """What the table holds, in the form of `VirtualNode.items`."""
+    items: list[Item] = list(table.items.values())
+    return as_text(json.loads(json.dumps(items)))
