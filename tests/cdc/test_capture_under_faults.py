@@ -1,5 +1,6 @@
 """Capture of a real table over a line that breaks: nothing is lost, doubled or half applied."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from cdc.capture_status import CaptureStatus
 from tests.cdc.follower import QUICK, Follower, number, text, wait
 from tests.servers import faults
 from tests.servers.dynamodb_local import DynamoDBLocal
-from tests.servers.faults import Fault, action
+from tests.servers.faults import Fault, When, action, action_of
 from tests.servers.proxy import FaultProxy, Rule, fault_proxy
 
 ROWS = 40
@@ -28,6 +29,8 @@ FAULTS = [
     faults.DYNAMODB_ERROR,
     faults.DYNAMODB_AWAY,
 ]
+# botocore asks three times: so many faults in a row reach capture itself.
+IN_A_ROW = 3
 SETTINGS = replace(QUICK, poll_interval_seconds=0.05, scan_segments=len(FAULTS))
 
 
@@ -56,6 +59,13 @@ def change(follower: Follower) -> int:
     return 3
 
 
+def segment(index: int) -> When:
+    """Scan calls of one segment."""
+    return lambda request: (
+        action_of(request) == "Scan" and (json.loads(request.body)["Segment"] == index)
+    )
+
+
 def wait_for_records(capture: Capture, records: int) -> None:
     """The status is a moment later than the file."""
     wait(lambda: capture.status().records_total >= records)
@@ -74,15 +84,17 @@ def test_each_fault_during_a_bootstrap_loses_and_doubles_nothing(
         proxy.fail(faults.RESET, action(call), 1)
         proxy.fail(faults.CUT_SHORT, action(call), 1)
     rules = [
-        proxy.fail(fault, action(call), 1) for call in ("Scan", "GetRecords") for fault in FAULTS
+        *(proxy.fail(each, segment(index), IN_A_ROW) for index, each in enumerate(FAULTS)),
+        *(proxy.fail(each, action("GetRecords"), 1) for each in FAULTS),
     ]
 
     with follower.running() as capture:
         wait_for_records(capture, ROWS)
         assert follower.equals_the_table()
         assert capture.status().scan.rows == ROWS
+        assert capture.status().errors.keys() == {"SourceUnreachable", "Throttled"}
 
-    assert [rule.left for rule in rules] == [0] * len(rules)
+    assert all(rule.hits for rule in rules)
 
 
 def test_each_fault_while_following_loses_and_doubles_nothing(
@@ -92,12 +104,15 @@ def test_each_fault_while_following_loses_and_doubles_nothing(
 
     with follower.running() as capture:
         records = ROWS + change(follower)
-        for number_, fault in enumerate(FAULTS):
+        for index, fault in enumerate(FAULTS):
             rule = proxy.fail(fault, action("GetRecords"), 1)
-            follower.put(id=text(f"k-{number_}"), v=text(fault.name))
+            follower.put(id=text(f"k-{index}"), v=text(fault.name))
             wait_until_used_up(rule)
+        for fault in (faults.CUT_SHORT, faults.THROTTLED):
+            wait_until_used_up(proxy.fail(fault, action("GetRecords"), IN_A_ROW))
         wait_for_records(capture, records + len(FAULTS))
         assert follower.equals_the_table()
+        assert capture.status().errors.keys() == {"SourceUnreachable", "Throttled"}
         assert capture.status().quarantined_total == 0
 
 
