@@ -2,13 +2,16 @@
 
     not ready                             never: the file is incomplete or behind
     no snapshot of this lineage yet       at once: until then a new node has to bootstrap
-    time_interval  threshold seconds      and something changed, or the policy is `always`
+    time_interval  threshold seconds      and something changed, or by the policy `always` if the
+                                          checkpoint advanced
     stream_batches threshold batches      batches that held changes
     refresh_complete                      a full refresh ended
     any                                   hourly, if the checkpoint advanced (a renewal)
 
 The renewal is for idle tables: their data stays, but a snapshot whose checkpoint is a day old
-cannot be resumed from. Times are seconds of one clock, whichever the caller uses.
+cannot be resumed from. Without an advance there is nothing to publish by any policy: a stream that
+gives no answer would fill the catalog with copies of one state, each of them looking new. Times are
+seconds of one clock, whichever the caller uses.
 """
 
 from __future__ import annotations
@@ -68,12 +71,15 @@ def due(now: float, facts: TriggerFacts, settings: TriggerSettings) -> Reason | 
 def _is_met(waited: float, facts: TriggerFacts, settings: TriggerSettings) -> bool:
     match settings.kind:
         case "time_interval":
-            wanted = settings.creation == "always" or facts.batches > 0
-            return wanted and waited >= settings.threshold
+            return _is_wanted(facts, settings) and waited >= settings.threshold
         case "stream_batches":
             return facts.batches >= settings.threshold
         case "refresh_complete":
             return facts.refreshes > 0
+
+
+def _is_wanted(facts: TriggerFacts, settings: TriggerSettings) -> bool:
+    return facts.batches > 0 or (settings.creation == "always" and facts.advanced)
 
 
 def next_look(now: float, facts: TriggerFacts, settings: TriggerSettings) -> float | None:
@@ -83,7 +89,7 @@ def next_look(now: float, facts: TriggerFacts, settings: TriggerSettings) -> flo
     if facts.last_at is None:
         return max(now, facts.not_before or now)
     waits = [settings.renewal_seconds] if facts.advanced else []
-    if settings.kind == "time_interval" and (settings.creation == "always" or facts.batches > 0):
+    if settings.kind == "time_interval" and _is_wanted(facts, settings):
         waits.append(settings.threshold)
     if not waits:
         return None

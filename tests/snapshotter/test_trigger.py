@@ -32,7 +32,15 @@ def test_a_time_interval_is_due_when_it_is_over_and_something_changed() -> None:
 def test_the_policy_always_does_not_ask_for_changes() -> None:
     always = TriggerSettings("time_interval", 120, creation="always")
 
-    assert due(1120.0, facts(), always) == "time_interval"
+    assert due(1120.0, facts(advanced=True), always) == "time_interval"
+
+
+def test_the_policy_always_does_not_publish_the_same_state_again() -> None:
+    always = TriggerSettings("time_interval", 120, creation="always")
+
+    assert due(9e9, facts(advanced=False), always) is None
+    assert next_look(1010.0, facts(advanced=False), always) is None
+    assert next_look(1010.0, facts(advanced=True), always) == 1120.0
 
 
 def test_batches_are_counted() -> None:
