@@ -64,3 +64,12 @@ class HttpWorld(World):
         """A new process has new connections, and knows nothing of the service's time."""
         clock = ServiceClock(local=lambda: self.clock.now)
         self.source = DynamoDbSource(self.table.name, params_of(self.endpoint_url), clock)
+
+    def follow(self) -> None:
+        """Let a bootstrap be over; the next process resumes."""
+        self.fill(30)
+        self.run_until(lambda: self.capture.status().ready)
+
+    def refusals(self) -> set[str]:
+        """Codes of what the service refused."""
+        return {call.code for call in self.table.served} - {""}

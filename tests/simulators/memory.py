@@ -12,6 +12,7 @@ from cdc.columns import Columns
 from cdc.errors import CdcError
 from cdc.keys import Item, KeySchema
 from cdc.rebuild import canonical_item, rebuild
+from tests.simulators.audit import Audit
 from tests.simulators.stream import KEYS
 
 
@@ -22,8 +23,9 @@ class MemoryAccelerator:
     path = Path("memory")
     dataset = "routes"
 
-    def __init__(self, keys: KeySchema = KEYS) -> None:
+    def __init__(self, keys: KeySchema = KEYS, audit: Audit | None = None) -> None:
         self.keys = keys
+        self.audit = audit
         self.commits: list[Checkpoint] = []
         self.maintained: list[bool] = []
         self._base: dict[bytes, dict[str, Any]] = {}
@@ -72,6 +74,8 @@ class MemoryAccelerator:
     ) -> None:
         error, after_commit = self._failures.pop(0) if self._failures else (None, True)
         if after_commit:
+            if self.audit is not None:
+                self.audit.commit(batch, checkpoint, is_scan=layer is self._base)
             layer.update({row["_h"]: row for row in batch.rows.to_pylist()})
             self._columns = batch.columns
             self._checkpoint = encode(checkpoint)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from itertools import count
 from typing import cast
 
 from cdc.accelerator import Accelerator
@@ -9,6 +10,7 @@ from cdc.capture import Capture
 from cdc.capture_status import CaptureSettings
 from cdc.checkpoint import Checkpoint
 from cdc.source import Source
+from tests.simulators.audit import Audit
 from tests.simulators.clock import InlineWorkers, VirtualClock
 from tests.simulators.memory import MemoryAccelerator, as_text
 from tests.simulators.stream import SimulatedTable
@@ -30,7 +32,8 @@ class World:
         self.seed = seed
         self.table = SimulatedTable(self.clock, shards=shards, view_type=view_type)
         self.source: Source = self.table
-        self.memory = MemoryAccelerator()
+        self.audit = Audit(self.table)
+        self.memory = MemoryAccelerator(audit=self.audit)
         self.file = file or cast("Accelerator", self.memory)
         self.settings = settings or CaptureSettings()
         self.commits: list[Checkpoint] = []
@@ -64,6 +67,19 @@ class World:
         for number in range(rows):
             self.table.put(f"key-{number}", value=number)
 
+    def write_for(self, seconds: float, *, each: float = 0.1) -> None:
+        """Puts, overwrites, deletes and writes that change nothing, beside what else happens."""
+        numbers = count()
+
+        def write() -> None:
+            number = next(numbers)
+            self.table.put(f"key-{number * 7 % 40}", value=number)
+            self.table.put("still", value="the same")
+            if number % 5 == 0:
+                self.table.delete(f"key-{number * 3 % 40}", ttl=number % 2 == 0)
+
+        self.clock.every(each, write, until=seconds)
+
     def rows_scanned(self) -> int:
         return self.commits[-1].scan.rows if self.commits else 0
 
@@ -73,6 +89,11 @@ class World:
     def assert_equal(self) -> None:
         stored = [item for page in self.file.items() for item in page]
         assert as_text(stored) == as_text(list(self.table.items.values()))
+
+    def assert_whole(self) -> None:
+        """The file is the table, and every record was committed (that it was once, is audited)."""
+        assert self.audit.missing() == []
+        self.assert_equal()
 
     def _capture(self, stop: threading.Event) -> Capture:
         return Capture(
