@@ -18,6 +18,7 @@ When = Callable[[Request], bool]
 class Fault:
     """`drops`: the connection is reset instead, before the server is asked or after it has acted.
 
+    `held`: of a request that was dropped so, `FaultProxy.deliver` sends it to the server later.
     `refusal` is said without asking the server. `kept`: the share of the body that is sent, after
     which the connection ends in order, or with a reset. `flips`: the bit of its middle byte.
     """
@@ -26,6 +27,7 @@ class Fault:
     wait_seconds: float = 0.0
     refusal: Answer | None = None
     drops: Literal["request", "answer"] | None = None
+    held: bool = False
     kept: float | None = None
     ends_by_reset: bool = False
     flips: bool = False
@@ -33,6 +35,7 @@ class Fault:
 
 
 RESET = Fault("reset", drops="request")
+OVERTAKEN = Fault("overtaken", drops="request", held=True)
 LOST_ANSWER = Fault("lost answer", drops="answer")
 RESET_WITHIN = Fault("reset within", kept=0.5, ends_by_reset=True)
 CUT_SHORT = Fault("cut short", kept=0.5)
