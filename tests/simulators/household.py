@@ -6,7 +6,7 @@ and the bucket is a folder whose clock is the virtual one and whose door can be 
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,15 @@ import httpx
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import ASGIApp
+from structlog.testing import capture_logs
 
 from cdc.accelerator import QueryLimits
+from cdc.aws import ServiceClock
+from cdc.dynamodb import DynamoDbSource
 from cdc.errors import SourceUnreachable
 from cdc.keys import Item
 from cdc.rebuild import canonical_item
+from cdc.source import Source
 from snapshotter.errors import StoreUnreachable
 from snapshotter.format import Pointer
 from snapshotter.reader import read_pointer
@@ -30,7 +34,9 @@ from snowmelt.dataset import DatasetRuntime
 from snowmelt.listeners import Listener
 from snowmelt.wiring import DatasetPlan, wire
 from tests.simulators.clock import VirtualClock
+from tests.simulators.http_world import params_of, pauses_move
 from tests.simulators.memory import as_text
+from tests.simulators.service import simulated_service
 from tests.simulators.stream import SimulatedTable
 from tests.simulators.timeline import Timeline
 from tests.snapshotter.faults import FaultyStore
@@ -67,13 +73,20 @@ class Bucket(FaultyStore):
 
 
 class Household:
-    """The table, the bucket and the time that the nodes of a test share."""
+    """The table, the bucket and the time that the nodes of a test share.
 
-    def __init__(self, home: Path, *, rows: int = 50) -> None:
+    `endpoint_url`: where the table is served; without one, nodes ask it without a network between.
+    `events`: what all nodes have logged.
+    """
+
+    def __init__(self, home: Path, *, rows: int = 50, shards: int = 1) -> None:
         self.home = home
         self.clock = VirtualClock()
-        self.table = SimulatedTable(self.clock)
+        self.table = SimulatedTable(self.clock, shards=shards)
         self.bucket = Bucket(home / "bucket", self.clock)
+        self.endpoint_url: str | None = None
+        self.events: list[MutableMapping[str, Any]] = []
+        self._nodes: list[VirtualNode] = []
         for number in range(rows):
             self.table.put(f"key-{number}", value=number)
 
@@ -95,7 +108,38 @@ class Household:
 
     def node(self, name: str, **settings: Any) -> "VirtualNode":
         """A node with an empty disk."""
-        return VirtualNode(self, name, **settings)
+        self._nodes.append(VirtualNode(self, name, **settings))
+        return self._nodes[-1]
+
+    def source(self) -> Source:
+        """What a new process asks; over a network it knows nothing of the service's time yet."""
+        if self.endpoint_url is None:
+            return self.table
+        clock = ServiceClock(local=lambda: self.clock.now)
+        return DynamoDbSource(self.table.name, params_of(self.endpoint_url), clock)
+
+    def logged(self, event: str) -> list[MutableMapping[str, Any]]:
+        return [each for each in self.events if each["event"] == event]
+
+    def scans(self) -> int:
+        return sum(operation == "scan" for operation, _ in self.table.calls)
+
+    def end(self) -> None:
+        for node in self._nodes:
+            node.stop()
+
+
+@contextlib.contextmanager
+def household(home: Path, *, is_served: bool = False, **table: int) -> Iterator[Household]:
+    """A table, a bucket and no node yet. `is_served`: nodes ask the table through the real SDK."""
+    made = Household(home, **table)
+    with contextlib.ExitStack() as stack:
+        made.events = stack.enter_context(capture_logs())
+        if is_served:
+            made.endpoint_url = stack.enter_context(simulated_service(made.table))
+            stack.enter_context(pauses_move(made.clock))
+        stack.callback(made.end)
+        yield made
 
 
 class VirtualNode:
@@ -166,9 +210,10 @@ class VirtualNode:
         """An orderly end, which takes no time."""
         self.runtime.stop(0.0)
         self._timeline.release()
-        assert self.runtime.stop(PATIENCE_SECONDS)
+        has_ended = self.runtime.stop(PATIENCE_SECONDS)
         self._listeners.close()
         self._timeline = Timeline(self.household.clock)
+        assert has_ended, "the node does not end"
 
     # ------------------------------------------------------------ what it says
 
@@ -193,6 +238,23 @@ class VirtualNode:
         code, rows, is_stale = self.sql(f"select count(*) as n from {self.plan.name}")
         return (rows[0]["n"], is_stale) if code == 200 else None
 
+    def get(self, key: str) -> Item | None:
+        """An item by its key, exactly."""
+        answer = self._query.post(f"/v1/datasets/{self.plan.name}/item", content=json.dumps([key]))
+        item: Item | None = answer.json()["item"]
+        return item
+
+    def create_snapshot(self) -> tuple[int, Document]:
+        """What is answered to somebody who asks for a snapshot."""
+        target = f"/v1/datasets/{self.plan.name}/acceleration/snapshots"
+        answer = self._query.post(target)
+        return answer.status_code, answer.json()
+
+    def explain(self) -> Document:
+        """What a cold start would do now."""
+        explained: Document = self._query.get(f"/v1/datasets/{self.plan.name}/explain").json()
+        return explained
+
     def metric(self, name: str) -> float | None:
         for family in text_string_to_metric_families(self._admin.get("/metrics").text):
             for sample in family.samples:
@@ -213,7 +275,7 @@ class VirtualNode:
         plan = wire(config, config.datasets[0])
         # What the plan would make of endpoints, made of the household.
         vars(plan).update(
-            source=self.household.table, store=self.household.bucket, holder=self.name
+            source=self.household.source(), store=self.household.bucket, holder=self.name
         )
         return DatasetRuntime(plan, self._timeline)
 
