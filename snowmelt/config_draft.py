@@ -1,7 +1,8 @@
 """A document on its way to a configuration: what is wrong with it, and what in it has no effect.
 
 Lines name the place in the file, also where the document was rewritten on the way: datasets that
-are left out keep their numbers, parameters their spelling.
+are left out keep their numbers, parameters their spelling, and what came from a variable is named
+by it.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from snowmelt import parameters
-from snowmelt.config import Config
+from snowmelt.config import Config, RuntimeSection
 from snowmelt.config_problems import Step, lines, path_of, suggestion
 from snowmelt.references import resolve
 
+_RUNTIME_PREFIX = "SNOWMELT_RUNTIME_"
 _SHORTEST_HIDDEN = 4  # shorter values would be found in ordinary words
 
 
@@ -30,6 +32,7 @@ class Draft:
         self._is_lenient = self._document.get("kind") == "Spicepod"
         self._numbers: list[int] = []
         self._spelled: dict[str, str] = {}
+        self._take_runtime(environment)
 
     @property
     def problems(self) -> list[str]:
@@ -68,6 +71,19 @@ class Draft:
         self._problems += [line for line in found if not _concerns(line, told)]
 
     # ------------------------------------------------------------ rewriting
+
+    def _take_runtime(self, environment: Mapping[str, str]) -> None:
+        """Put variables over the section: nodes share a file, and not address and directory."""
+        section = self._document.get("runtime", {})
+        if not isinstance(section, dict):
+            return
+        for name in RuntimeSection.model_fields:
+            variable = f"{_RUNTIME_PREFIX}{name.upper()}"
+            if environment.get(variable):
+                section = {**section, name: environment[variable]}
+                self._spelled[f"runtime.{name}"] = variable
+        if section:
+            self._document["runtime"] = section
 
     def _select_datasets(self) -> None:
         """Keep the datasets that are ours; only a Spicepod may hold others."""

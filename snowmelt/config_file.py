@@ -2,7 +2,8 @@
 
 Unknown keys are errors. Under `kind: Spicepod` what Snowmelt does not have is a warning instead, so
 that a peer's file runs unchanged; it is named, never ignored in silence. What a reference was
-replaced with never appears in a line.
+replaced with never appears in a line. `SNOWMELT_RUNTIME_ADMIN` and the like win over the section
+`runtime`.
 """
 
 from __future__ import annotations

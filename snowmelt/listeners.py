@@ -98,5 +98,5 @@ def _taken(address: str, what: str, error: OSError) -> UsageError:
     reason = error.strerror or str(error)
     return UsageError(
         f"cannot listen on {address} (runtime.{what}): {reason}",
-        hint=f"choose another address in runtime.{what}",
+        hint=f"choose another address in runtime.{what} or SNOWMELT_RUNTIME_{what.upper()}",
     )

@@ -125,12 +125,15 @@ class Node:
 
     # ------------------------------------------------------------ its process
 
-    def start(self) -> "Node":
+    def write_config(self) -> None:
         self.config.write_text(yaml.safe_dump(self.document, sort_keys=False))
+
+    def start(self) -> "Node":
+        self.write_config()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "snowmelt", "run", "-c", str(self.config)],
-                env=_environment(self.environment),
+                env=environment_of(self.environment),
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -229,9 +232,9 @@ class Node:
     def sql(self, statement: str) -> Any:
         return client.call(self.query, "POST", f"/v1/sql?dataset={self.name}", statement.encode())
 
-    def stale_sql(self, statement: str) -> tuple[Any, bool]:
+    def stale_sql(self, statement: str, dataset: str | None = None) -> tuple[Any, bool]:
         """The rows, and whether the answer is labelled stale; (None, False) without an answer."""
-        url = f"http://{self.query}/v1/sql?dataset={self.name}"
+        url = f"http://{self.query}/v1/sql?dataset={dataset or self.name}"
         try:
             with urllib.request.urlopen(url, statement.encode(), timeout=10) as answer:
                 return json.load(answer), answer.headers.get("X-Snowmelt-Stale") == "true"
@@ -266,7 +269,7 @@ class Node:
 
     def verb(self, *words: str) -> Finished:
         """Another verb with this node's configuration."""
-        self.config.write_text(yaml.safe_dump(self.document, sort_keys=False))
+        self.write_config()
         environment = {**self.environment, "SNOWMELT_CONFIG": str(self.config)}
         return snowmelt(*words, directory=self.home, environment=environment)
 
@@ -282,7 +285,7 @@ def snowmelt(
     """Run a verb to its end."""
     done = subprocess.run(
         [sys.executable, "-m", "snowmelt", *words],
-        env=_environment(environment or {}),
+        env=environment_of(environment or {}),
         cwd=directory,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -293,7 +296,7 @@ def snowmelt(
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def _environment(more: Mapping[str, str]) -> dict[str, str]:
+def environment_of(more: Mapping[str, str]) -> dict[str, str]:
     """This process's without the settings for a real cloud."""
     kept = {k: v for k, v in os.environ.items() if k not in FOREIGN_VARIABLES}
     return {**kept, "PYTHONPATH": str(Path(__file__).parents[2]), **more}
