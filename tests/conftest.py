@@ -8,6 +8,8 @@ from hypothesis import settings
 from tests.servers.fixtures import (
     dynamodb_local,
     dynamodb_local_faketime,
+    dynamodb_local_moving,
+    dynamodb_local_moving_server,
     dynamodb_local_server,
     moto_server,
     seaweedfs,
@@ -18,6 +20,8 @@ from tests.servers.tally import ServerTally
 __all__ = [
     "dynamodb_local",
     "dynamodb_local_faketime",
+    "dynamodb_local_moving",
+    "dynamodb_local_moving_server",
     "dynamodb_local_server",
     "moto_server",
     "seaweedfs",

@@ -112,23 +112,30 @@ def find_libfaketime() -> str:
     return found[0]
 
 
+def _faketime_settings(faketime: str | Path) -> dict[str, str]:
+    preload = {"LD_PRELOAD": find_libfaketime()}
+    if isinstance(faketime, str):
+        return {**preload, "FAKETIME": faketime}
+    return {
+        **preload,
+        "FAKETIME_TIMESTAMP_FILE": str(faketime),
+        "FAKETIME_CACHE_DURATION": "1",
+    }
+
+
 def start_dynamodb_local(
-    home: Path, *, faketime: str | None = None, heap: str = "512m"
+    home: Path, *, faketime: str | Path | None = None, heap: str = "512m"
 ) -> DynamoDBLocal:
     """Start an empty server; `faketime` is libfaketime's FAKETIME, such as "+0 x1800".
 
-    For each page of a Scan it reads the whole segment: 512 MB of heap do for 100,000 flights.
+    A path names a file with such a text, which is read again each second. For each page of a Scan
+    it reads the whole segment: 512 MB of heap do for 100,000 flights.
     """
     java = shutil.which("java")
     if java is None:
         missing("Java is missing (Debian: apt-get install openjdk-17-jre-headless)")
     jar_home = _jar_home()
-    settings: dict[str, str] = {}
-    if faketime is not None:
-        settings = {
-            "LD_PRELOAD": find_libfaketime(),
-            "FAKETIME": faketime,
-        }
+    settings = {} if faketime is None else _faketime_settings(faketime)
     (port,) = free_ports(1)
     process = ManagedProcess(
         "dynamodb-local",

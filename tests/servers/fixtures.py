@@ -6,11 +6,14 @@ import pytest
 
 from tests.servers.dynamodb_local import DynamoDBLocal, start_dynamodb_local
 from tests.servers.moto import MotoServer, start_moto
+from tests.servers.moving_clock import MovingClock, start_with_moving_clock
 from tests.servers.seaweedfs import SeaweedFS, start_seaweedfs
 
 __all__ = [
     "dynamodb_local",
     "dynamodb_local_faketime",
+    "dynamodb_local_moving",
+    "dynamodb_local_moving_server",
     "dynamodb_local_server",
     "moto_server",
     "seaweedfs",
@@ -64,6 +67,23 @@ def dynamodb_local_faketime(
     for server in started:
         if server.process:
             server.process.stop()
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local_moving_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[MovingClock]:
+    """One DynamoDB Local for the session whose clock tests move."""
+    moving = start_with_moving_clock(tmp_path_factory.mktemp("dynamodb-moving"))
+    yield moving
+    if moving.server.process:
+        moving.server.process.stop()
+
+
+@pytest.fixture
+def dynamodb_local_moving(dynamodb_local_moving_server: MovingClock) -> MovingClock:
+    """An empty database on a server whose clock this test moves: `advance(hours=17)`."""
+    return dynamodb_local_moving_server.alone()
 
 
 @pytest.fixture(scope="session")

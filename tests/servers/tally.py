@@ -14,7 +14,10 @@ LEAST_PASSED = 15
 # marker -> name for people, and the fixtures whose use adds the marker
 SERVERS = {
     "seaweedfs": ("SeaweedFS", {"seaweedfs"}),
-    "dynamodb_local": ("DynamoDB Local", {"dynamodb_local_server", "dynamodb_local_faketime"}),
+    "dynamodb_local": (
+        "DynamoDB Local",
+        {"dynamodb_local_server", "dynamodb_local_faketime", "dynamodb_local_moving_server"},
+    ),
 }
 _KEY = "real-server"
 
