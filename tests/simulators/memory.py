@@ -38,6 +38,10 @@ class MemoryAccelerator:
         """Let one commit more fail; `after_commit`: it took effect nevertheless."""
         self._failures.append((error, after_commit))
 
+    def fail_nothing(self) -> None:
+        """No commit fails any more."""
+        self._failures = []
+
     def checkpoint(self) -> Checkpoint | None:
         return None if self._checkpoint is None else decode(self._checkpoint)
 
