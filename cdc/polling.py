@@ -15,10 +15,10 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from cdc.errors import CdcError
+from cdc.errors import CdcError, StreamDisabled
 from cdc.position import Position
 from cdc.records import RecordPage, ScanPage, parse_records, parse_scan
 from cdc.source import ShardListing, Source, SourceDescription
@@ -155,14 +155,19 @@ def scan_page(source: Source, segment: int, total: int, start_key: str | None) -
 
 
 def list_shards(source: Source, parent_id: str) -> ShardsFetched:
-    """List the children of a shard; for "" all shards, after which the table is described too."""
+    """List the children of a shard; for "" all shards, after which the table is described too.
+
+    A stream that is gone is no reason not to describe: the table may have another one by now.
+    """
     try:
         listing = source.list_children(parent_id) if parent_id else source.list_shards()
     except CdcError as error:
-        return ShardsFetched(parent_id, error=error)
-    if parent_id:
-        return ShardsFetched(parent_id, listing)
+        listed = ShardsFetched(parent_id, error=error)
+    else:
+        listed = ShardsFetched(parent_id, listing)
+    if parent_id or not (listed.error is None or isinstance(listed.error, StreamDisabled)):
+        return listed
     try:
-        return ShardsFetched(parent_id, listing, description=source.describe())
+        return replace(listed, description=source.describe())
     except CdcError as error:
-        return ShardsFetched(parent_id, listing, description_error=error)
+        return replace(listed, description_error=error)

@@ -16,7 +16,7 @@ from functools import partial
 from cdc.backoff import Reaction, reaction
 from cdc.capture_status import CaptureSettings
 from cdc.decode import ShardRecords
-from cdc.errors import CdcError, PositionLost, ShardNotFound, Trimmed
+from cdc.errors import CdcError, PositionLost, ShardNotFound, StreamDisabled, Trimmed
 from cdc.graph import ShardGraph
 from cdc.lineage import State
 from cdc.lineage_events import (
@@ -103,7 +103,9 @@ class StreamReader:
         self._is_listing = False
         if fetched.error is not None:
             self._troubles.failed("listing", fetched.error, self._source.now())
-            if reaction(fetched.error) not in (Reaction.RETRY, Reaction.PERSIST):
+            # A disabled stream is forgotten a day later: what was read to its end stays good.
+            is_over = isinstance(fetched.error, StreamDisabled) and self.graph.is_over()
+            if not is_over and reaction(fetched.error) not in (Reaction.RETRY, Reaction.PERSIST):
                 raise fetched.error
             self.discovery.failed(now, self._jitter())
             return

@@ -90,10 +90,10 @@ class Household:
         for number in range(rows):
             self.table.put(f"key-{number}", value=number)
 
-    def close(self, *calls: str) -> None:
-        """From now on nobody answers these calls of the table."""
+    def close(self, *calls: str, shard_id: str | None = None) -> None:
+        """From now on nobody answers these calls of the table, or of one shard."""
         for call in calls:
-            self.table.fail(call, SourceUnreachable(f"{call}: no answer"))
+            self.table.fail(call, SourceUnreachable(f"{call}: no answer"), shard_id=shard_id)
 
     def close_everything(self) -> None:
         self.close(*TABLE_CALLS, *STREAM_CALLS)
