@@ -92,27 +92,30 @@ def new_attempt_id() -> str:
 def put_once(store: ObjectStore, key: str, data: bytes) -> bool:
     """Write an object that nobody has; True if it now holds `data`, False if something else.
 
-    Raises StoreUnreachable if even the outcome cannot be read.
+    A refusal alone says neither: a 409 may have met a write that came to nothing. Raises
+    StoreUnreachable if even the outcome cannot be read, PreconditionFailed if conflicts go on.
     """
-    trouble: StoreUnreachable | None = None
+    trouble: PreconditionFailed | StoreUnreachable | None = None
     for _ in range(_TRIES):
         try:
             store.put_if_absent(key, data)
-        except PreconditionFailed:
-            return _holds(store, key, data)
-        except StoreUnreachable as error:
+        except (PreconditionFailed, StoreUnreachable) as error:
             trouble = error
-            if _holds(store, key, data):
-                return True
+            held = _holds(store, key, data)
+            if held is not None:
+                return held
         else:
             return True
     raise trouble or StoreUnreachable(f"{key} could not be written to {store.url}")
 
 
-def _holds(store: ObjectStore, key: str, data: bytes) -> bool:
+def _holds(store: ObjectStore, key: str, data: bytes) -> bool | None:
+    """None if there is nothing."""
     try:
         return store.get(key, max_bytes=len(data)).data == data
-    except (ObjectMissing, Corrupt):
+    except ObjectMissing:
+        return None
+    except Corrupt:  # longer than what was written
         return False
 
 
