@@ -58,10 +58,9 @@ class Cloud:
         change(self.server, TABLE, flights(first, first + CHANGES), seed=first)
 
     def change_and_wait(self, first: int, node: Node) -> None:
-        """The same, until a node that was caught up has committed them."""
-        before = node.status()["records_total"]
+        """The same, until a node that began with an empty disk has committed them."""
         self.change(first)
-        node.wait_for_records(before + CHANGES)
+        node.wait_for_records(ROWS + CHANGES)  # the load is younger than what a bootstrap skips
 
     def items(self) -> dict[Key, Item]:
         return table_items(self.server, TABLE, KEY_NAMES)
@@ -142,7 +141,8 @@ def test_a_spicepod_runs_unchanged_and_a_second_node_starts_from_its_snapshot(
     cloud: Cloud, make_peers_node: Callable[[str], PeersNode]
 ) -> None:
     first = make_peers_node("first").start().wait_ready()
-    assert first.sql("select count(*) as n from pipelines") == [{"n": ROWS}]
+    counted = first.verb("query", "select count(*) as n from pipelines", "--json")
+    assert counted.json() == [{"n": ROWS}]
     snapshot_id = first.wait_for_snapshot()["last_id"]
 
     cloud.change_and_wait(100, first)
@@ -162,7 +162,6 @@ def test_the_metrics_that_a_spicepod_names_are_on_the_page(
     cloud: Cloud, make_peers_node: Callable[[str], PeersNode]
 ) -> None:
     node = make_peers_node("node").start().wait_ready()
-    before = metrics_of(node)
     cloud.change_and_wait(100, node)
 
     found = metrics_of(node)
@@ -170,8 +169,7 @@ def test_the_metrics_that_a_spicepod_names_are_on_the_page(
     assert len(named) == 4
     assert {f"dataset_dynamodb_{name}" for name in named} <= found.keys()
     assert found["dataset_dynamodb_shards_active"] >= 1
-    consumed = "dataset_dynamodb_records_consumed_total"
-    assert found[consumed] >= before[consumed] + CHANGES
+    assert found["dataset_dynamodb_records_consumed_total"] == ROWS + CHANGES
     assert node.stop() == 0
 
 
