@@ -1,7 +1,7 @@
 """Simulated tables over HTTP, on loopback, for clients of the real SDK.
 
     table = SimulatedTable(RealClock(), view_type="NEW_AND_OLD_IMAGES")
-    with simulated_service(table) as endpoint_url:      # DynamoDB, Streams, and STS' identity
+    with simulated_service(table) as endpoint_url:      # of DynamoDB and of Streams
         ...                                             # any credentials, region eu-west-1
 
 Everything is told to the table, from any thread, while it is served:
@@ -38,12 +38,6 @@ from typing import Any
 from tests.simulators.protocol import Protocol
 from tests.simulators.stream import SimulatedTable
 
-_IDENTITY = (
-    "<GetCallerIdentityResponse><GetCallerIdentityResult>"
-    "<Arn>arn:aws:iam::123456789012:user/simulated</Arn><UserId>simulated</UserId>"
-    "<Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
-)
-
 
 class RealClock:
     """The time of this machine; `advance` moves it on for all who ask."""
@@ -68,15 +62,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         action = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
-        if not action and b"GetCallerIdentity" in body:
-            return self._send(200, _IDENTITY.encode(), "text/xml")
         status, answer = self.server.protocol.answer(action, json.loads(body))
-        return self._send(status, answer, "application/x-amz-json-1.0")
+        self._send(status, answer)
 
-    def _send(self, status: int, body: bytes, kind: str) -> None:
+    def _send(self, status: int, body: bytes) -> None:
         self.send_response_only(status)
         self.send_header("Date", formatdate(int(self.server.protocol.now), usegmt=True))
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", "application/x-amz-json-1.0")
         self.send_header("Content-Length", str(len(body)))
         self.send_header("x-amz-crc32", str(zlib.crc32(body)))
         self.send_header("x-amzn-RequestId", "SIMULATED")
