@@ -80,9 +80,11 @@ class Partner:
 
 
 @contextlib.contextmanager
-def simulated_partners(count: int) -> Iterator[Iterator[Partner]]:
+def simulated_partners(
+    count: int, clock: VirtualClock | None = None
+) -> Iterator[Iterator[Partner]]:
     """Tables of one service, for one pair of clients: making clients takes longer than a script."""
-    clock = VirtualClock()
+    clock = clock or VirtualClock()
     tables = [
         SimulatedTable(clock, name=f"routes-{number}", view_type="NEW_AND_OLD_IMAGES")
         for number in range(count)
