@@ -6,9 +6,36 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
+from cdc.accelerator import Accelerator
 from cdc.capture_status import CaptureStatus
+from cdc.checkpoint import Lineage
+from cdc.errors import LineageChanged, PositionLost
+from snowmelt import files
+from snowmelt.wiring import DatasetPlan
 
 _WATCH_SECONDS = 0.05
+
+
+def built(
+    plan: DatasetPlan,
+    run: Callable[[Accelerator], None],
+    status: Callable[[], CaptureStatus | None],
+    capture_stop: threading.Event,
+) -> Lineage | None:
+    """Load the dataset into its second file; the lineage of that, None if it was stopped before.
+
+    `run` captures into the file until `capture_stop` is set. A file that cannot go on is removed.
+    """
+    side = files.side_path(plan)
+    try:
+        with files.opened(plan, side) as accelerator:
+            with stopped_when_ready(status, capture_stop):
+                run(accelerator)
+            finished, reached = accelerator.checkpoint(), status()
+    except (PositionLost, LineageChanged):
+        files.remove(plan, side)
+        raise
+    return finished.lineage if finished and reached and reached.ready else None
 
 
 @contextlib.contextmanager

@@ -164,6 +164,16 @@ def explain(plan: DatasetPlan, checkpoint: Checkpoint | None = None) -> dict[str
     return describe_decision(plan.name, decision)
 
 
+def still_rebuilds(plan: DatasetPlan, served: Checkpoint | None) -> bool:
+    """True if serving this old file and building a new one is still what a cold start would do."""
+    try:
+        action = explain(plan, served)["action"]
+    except SnapshotError:
+        return True  # undecided: go on with what was decided
+    is_same = action == Action.SERVE_STALE_AND_BOOTSTRAP.value
+    return is_same and bootstrapping_elsewhere(plan, LocalFile()) is None
+
+
 def describe_decision(dataset: str, decision: Decision) -> dict[str, Any]:
     """The decision as a JSON-ready document."""
     return {

@@ -17,15 +17,14 @@ from typing import Any
 from cdc.accelerator import Accelerator
 from cdc.capture import Capture
 from cdc.capture_status import CaptureStatus
-from cdc.checkpoint import Checkpoint
+from cdc.checkpoint import Checkpoint, Lineage
 from cdc.errors import LineageChanged, Permanent, PositionLost
 from restorer.facts import LocalFile
 from restorer.verdict import Action
 from snapshotter.errors import NothingToSnapshot
-from snowmelt import files
-from snowmelt.catching_up import stopped_when_ready
+from snowmelt import catching_up, coldstart, files
 from snowmelt.clockwork import Clockwork
-from snowmelt.coldstart import ColdStart, Stopped, bootstrapping_elsewhere, cold_start, explain
+from snowmelt.coldstart import ColdStart, Stopped, bootstrapping_elsewhere
 from snowmelt.errors import Explained
 from snowmelt.logs import logger
 from snowmelt.pauses import Pauses
@@ -114,7 +113,7 @@ class DatasetRuntime:
 
     def explain(self) -> Mapping[str, Any]:
         """What a cold start would do with this file now. Raises SnapshotError."""
-        return explain(self.plan, self._checkpoint())
+        return coldstart.explain(self.plan, self._checkpoint())
 
     # ------------------------------------------------------------ life
 
@@ -142,7 +141,7 @@ class DatasetRuntime:
         self._enter("restoring")
         if self._rebuild_wanted and not self._rebuild():
             return
-        start = cold_start(self.plan, self._on_progress)
+        start = coldstart.cold_start(self.plan, self._on_progress)
         self._restored = start.report
         self._log.info("cold_start", **start.summary())
         if start.action is Action.WAIT:
@@ -185,35 +184,43 @@ class DatasetRuntime:
                 self._enter("ready")
                 self._stop.wait()
                 return
-            with self._publishing():
-                self._run_capture(accelerator)
+            self._run_capture(accelerator)
 
     def _rebuild(self) -> bool:
-        """Bootstrap into a second file; False if it was stopped or taken over before the switch."""
-        plan, side = self.plan, files.side_path(self.plan)
+        """Bootstrap into a second file; False if the switch did not come to pass."""
         self._rebuilding = True
+        self._enter("catching_up")
         if self._producer is not None:
             self._producer.announce_bootstrap()
         with contextlib.ExitStack() as stack:
             self._serve_stale(stack)
-            accelerator = stack.enter_context(files.opened(plan, side))
-            try:
-                ready = stopped_when_ready(self._capture_status, self._capture_stop)
-                with self._publishing(), ready:
-                    self._run_capture(accelerator)
-            except (PositionLost, LineageChanged):
-                stack.close()
-                files.remove(plan, side)
-                raise
-            finished = accelerator.checkpoint()
-            status = self._capture_status()
-        if finished is None or status is None or not status.ready:
+            lineage = self._built()
+        if lineage is None:
             return False
-        files.make_live(plan, side, finished.lineage)
+        files.make_live(self.plan, files.side_path(self.plan), lineage)
         self._rebuild_wanted = self._rebuilding = False
         self._serving.was_caught_up = True
-        self._log.info("rebuilt", path=str(plan.path))
+        self._log.info("rebuilt", path=str(self.plan.path))
         return True
+
+    def _built(self) -> Lineage | None:
+        """As `catching_up.built`; while an old file is served, trouble is waited out beside it."""
+        while True:
+            try:
+                return catching_up.built(
+                    self.plan, self._run_capture, self._capture_status, self._capture_stop
+                )
+            except Explained as error:
+                # Whether another table is meant is for a person to decide.
+                if self.accelerator is None or isinstance(error, LineageChanged):
+                    raise
+                self._tell(error)
+            if self._clockwork.wait(self._stop, self._pauses.seconds):
+                return None
+            served = self._checkpoint()
+            if not self._rebuild_wanted and not coldstart.still_rebuilds(self.plan, served):
+                self._pauses.succeeded()
+                return None
 
     def _run_capture(self, accelerator: Accelerator) -> None:
         self._capture_stop.clear()
@@ -230,7 +237,8 @@ class DatasetRuntime:
         )
         self._capture = capture
         self._enter("catching_up")
-        capture.run()
+        with self._producer.running() if self._producer else contextlib.nullcontext():
+            capture.run()
 
     # ------------------------------------------------------------ helpers
 
@@ -240,9 +248,6 @@ class DatasetRuntime:
     def _now(self) -> CaptureStatus | None:
         """Where capture stands, or the served file where nothing is captured."""
         return self._capture_status() or at_rest(self._serving.opened_at, self.plan.source.now())
-
-    def _publishing(self) -> contextlib.AbstractContextManager[None]:
-        return self._producer.running() if self._producer else contextlib.nullcontext()
 
     def _on_commit(self, _checkpoint: object) -> None:
         self._pauses.succeeded()
@@ -280,8 +285,11 @@ class DatasetRuntime:
             self._problem = None
 
     def _fail(self, error: Exception) -> None:
-        self._pauses.failed(needs_a_person=isinstance(error, Permanent))
         self._state = "error"
+        self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
+        self._pauses.failed(needs_a_person=isinstance(error, Permanent))
         self._problem = problem = problem_of(error, self._clockwork.time())
         self._log.error("dataset_error", message=problem.message, hint=problem.hint)
 

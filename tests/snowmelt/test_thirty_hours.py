@@ -101,9 +101,12 @@ def test_one_silent_shard_of_two_ages_every_snapshot_and_ends_their_publishing(
     silent, _ = house.table.shards
     for call in ("open_iterator", "get_records"):
         house.close(call, shard_id=silent)
-    house.clock.every(
-        HOUR, lambda: [house.table.put(f"key-{n}", at=house.clock.now) for n in (1, 2, 3, 4)]
-    )
+
+    def write() -> None:
+        for number in range(4):
+            house.table.put(f"key-{number}", at=house.clock.now)
+
+    house.clock.every(HOUR, write)
 
     for hours in range(2, 24, 3):
         node.live(3 * HOUR)
