@@ -19,7 +19,7 @@ from cdc.checkpoint import Checkpoint
 from cdc.columns import Columns
 from cdc.duckdb_file import Database
 from cdc.duckdb_sql import FORMAT, SCHEMA, add_columns, create, view
-from cdc.errors import FileUnusable, FormatUnknown
+from cdc.errors import FileEmpty, FileUnusable, FormatUnknown
 from cdc.keys import KeySchema
 
 
@@ -139,7 +139,7 @@ def prepared(database: Database, dataset: str, keys: KeySchema | None, *, create
     path = database.path
     if not is_ours(database.writer, path):
         if not create:
-            raise FileUnusable(f"cannot open {path}: it holds no dataset")
+            raise FileEmpty(f"cannot open {path}: it holds no dataset")
         if keys is None:
             raise FileUnusable(f"cannot create {path}: the table's keys are not known")
         with database.transaction() as cursor:

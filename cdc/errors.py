@@ -132,6 +132,12 @@ class FileUnusable(Permanent):
     hint = "check acceleration.path and its permissions"
 
 
+class FileEmpty(FileUnusable):
+    """A database without a table: its maker ended before the first commit. Nothing is lost."""
+
+    hint = "bootstrap or restore: the file will be filled"
+
+
 class FileBusy(Permanent):
     """Another process holds the accelerator file."""
 

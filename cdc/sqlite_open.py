@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cdc import sqlite_schema as schema
-from cdc.errors import FileUnusable, FormatUnknown
+from cdc.errors import FileEmpty, FileUnusable, FormatUnknown
 from cdc.keys import KeySchema
 from cdc.sqlite_file import transaction
 
@@ -31,7 +31,7 @@ def prepare(
 ) -> Meta:
     """Make the tables if the file is empty and `create`; then check and return its meta.
 
-    Raises FileUnusable, FormatUnknown.
+    Raises FileEmpty, FileUnusable, FormatUnknown.
     """
     # A file that may only be read is refused here and not at the first commit.
     with transaction(connection, "BEGIN IMMEDIATE"):
@@ -39,7 +39,7 @@ def prepare(
     tables = {name for (name,) in connection.execute(schema.LIST_TABLES)}
     if not tables:
         if not create or keys is None:
-            raise FileUnusable(f"{path}: the file is empty")
+            raise FileEmpty(f"{path}: the file is empty")
         _create(connection, path, dataset, keys)
     elif "_snowmelt_meta" not in tables:
         raise FormatUnknown(f"{path}: a SQLite database that snowmelt did not write")

@@ -132,7 +132,7 @@ def upsert(columns: Columns, indexed: Iterable[str]) -> str:
     return f"{_insert(names)} VALUES ({places}) ON CONFLICT (_h) DO UPDATE SET {sets}{where}"
 
 
-def replace(columns: Columns) -> str:
+def overwrite(columns: Columns) -> str:
     """Write rows like `upsert`, without any condition."""
     names = [*columns.names, "_rest"]
     places = ", ".join("?" * (len(names) + 1))

@@ -109,7 +109,7 @@ class Writes:
         existing = self._existing([row[0] for row in rows])
         statement = schema.upsert(known.columns, known.indexed)
         if self._connection.executemany(statement, rows).rowcount != len(rows):
-            self._connection.executemany(schema.replace(known.columns), rows)
+            self._connection.executemany(schema.overwrite(known.columns), rows)
         return len(rows) - existing
 
     def _existing(self, identities: list[bytes]) -> int:

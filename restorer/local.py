@@ -11,7 +11,7 @@ from pathlib import Path
 from cdc.accelerator import Engine
 from cdc.checkpoint import Checkpoint, resumable_until
 from cdc.engines import open_accelerator
-from cdc.errors import FileBusy, FileUnusable, FormatUnknown
+from cdc.errors import FileBusy, FileEmpty, FileUnusable, FormatUnknown
 from restorer.facts import LocalFile
 from restorer.fetch import write_failed
 from restorer.switch import Origin, read_origin, work_directory
@@ -38,6 +38,8 @@ def inspect_local(path: Path, dataset: str) -> LocalFile:
             checkpoint = accelerator.checkpoint()
         finally:
             accelerator.close()
+    except FileEmpty:
+        return LocalFile()
     except (FileUnusable, FormatUnknown) as error:
         return _unreadable(origin, str(error))
     if checkpoint is None:

@@ -104,6 +104,8 @@ def test_another_process_reads_whole_commits_with_plain_sqlite_while_the_node_ru
     path: Path,
 ) -> None:
     accelerator = _open(path)
+    version = 1
+    accelerator.apply(batch(range(300 + version), version), checkpoint(version))
     readers = [
         subprocess.Popen(
             [sys.executable, "-c", _READ_FOR_EVER, str(path)],
@@ -113,7 +115,6 @@ def test_another_process_reads_whole_commits_with_plain_sqlite_while_the_node_ru
         )
         for _ in range(2)
     ]
-    version = 0
     while any(reader.poll() is None for reader in readers) and version < 5000:
         version += 1
         accelerator.apply(batch(range(300 + version), version), checkpoint(version))

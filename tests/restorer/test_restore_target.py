@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from cdc.accelerator import Engine
@@ -164,6 +165,22 @@ def test_an_empty_file_at_the_target_is_no_obstacle(
     (tmp_path / "target.db").touch()
 
     assert restore(store, DATASET, tmp_path / "target.db", OPERATOR).snapshot_id is not None
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_file_whose_maker_died_before_its_first_commit_is_no_obstacle(
+    store: ObjectStore, produce: Produce, tmp_path: Path, engine: Engine
+) -> None:
+    snapshot_id = produce(engine).publish()
+    target = tmp_path / "target"
+    if engine == "duckdb":
+        duckdb.connect(str(target)).close()
+    else:
+        with closing(sqlite3.connect(target)) as made:
+            made.execute("PRAGMA journal_mode=WAL")
+    assert target.stat().st_size > 0
+
+    assert restore(store, DATASET, target, EDGE).snapshot_id == snapshot_id
 
 
 def test_a_restored_file_that_was_damaged_later_is_restored_again(
