@@ -144,31 +144,6 @@ def test_of_a_damaged_page_nothing_is_applied(
         assert capture.status().quarantined_total == 0
 
 
-def test_a_permission_that_is_missing_for_ten_minutes_stops_nothing_and_is_named(
-    dynamodb_local: DynamoDBLocal, proxy: FaultProxy, tmp_path: Path
-) -> None:
-    follower = follower_of(dynamodb_local, proxy, tmp_path / "file")
-
-    with follower.running() as capture:
-        proxy.fail(faults.DYNAMODB_DENIED, action("GetRecords"))
-        change(follower)
-        proxy.clock_ahead_seconds = 600
-        wait(lambda: capture.status().degraded is not None)
-
-        status = capture.status()
-        assert status.degraded is not None
-        assert "dynamodb:GetRecords on stream of table" in status.degraded
-        assert "allow dynamodb:GetRecords" in status.degraded
-        assert status.lag_ms is not None
-        assert status.lag_ms > 500_000
-        assert status.ready
-        assert not follower.equals_the_table()
-
-        proxy.heal()
-        wait(follower.equals_the_table)
-        wait(lambda: capture.status().degraded is None)
-
-
 def test_while_everything_is_closed_capture_waits_and_then_reads_on_without_a_scan(
     dynamodb_local: DynamoDBLocal, proxy: FaultProxy, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ A fault changes one thing about one exchange. Those that answer by themselves (`
 S3 or as DynamoDB does. A predicate (`When`) chooses the requests.
 """
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,3 +88,17 @@ def action(*names: str) -> When:
 def on(method: str, part: str) -> When:
     """Requests with this method, and this in their path."""
     return lambda request: request.method == method and part in request.path
+
+
+def every_nth(number: int) -> When:
+    """The first request and each so many later; rules that share it take turns."""
+    seen = itertools.count()
+    last: tuple[Request | None, int] = (None, 0)
+
+    def holds(request: Request) -> bool:
+        nonlocal last
+        if request is not last[0]:  # asked by several rules
+            last = (request, next(seen))
+        return last[1] % number == 0
+
+    return holds
