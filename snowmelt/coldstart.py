@@ -22,6 +22,7 @@ from restorer.switch import read_origin, recover
 from restorer.verdict import Action, Decision
 from snapshotter.errors import SnapshotError
 from snapshotter.reader import read_pointer
+from snowmelt import files
 from snowmelt.wiring import DatasetPlan
 
 HEARTBEAT_LIMIT_SECONDS = 60.0
@@ -67,15 +68,17 @@ def cold_start(plan: DatasetPlan, progress: Progress | None = None) -> ColdStart
         if report.decision.action is Action.REFUSE:
             code = report.decision.exit_code or 6
             raise refusal(code, f"{plan.path}: {report.decision.message}")
-    return _conclude(plan, report)
+    return _conclude(plan, report, source)
 
 
-def _conclude(plan: DatasetPlan, report: RestoreReport) -> ColdStart:
+def _conclude(plan: DatasetPlan, report: RestoreReport, source: SourceFacts) -> ColdStart:
     action, message = report.decision.action, report.decision.message
     rebuilds = action is Action.SERVE_STALE_AND_BOOTSTRAP
     if rebuilds or action is Action.BOOTSTRAP:
         local = inspect_local(plan.path, plan.name)
         rebuilds = rebuilds or not _goes_on(plan, local)
+        if rebuilds and source.identity is not None:
+            files.refuse_another_table(local.lineage, source.identity[0])
         waiting = bootstrapping_elsewhere(plan, local)
         if waiting is not None:
             action, message = Action.WAIT, waiting

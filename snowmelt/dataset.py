@@ -197,7 +197,7 @@ class DatasetRuntime:
             lineage = self._built()
         if lineage is None:
             return False
-        files.make_live(self.plan, files.side_path(self.plan), lineage)
+        files.make_live(self.plan, files.side_path(self.plan), lineage, same_table=True)
         self._rebuild_wanted = self._rebuilding = False
         self._serving.was_caught_up = True
         self._log.info("rebuilt", path=str(self.plan.path))

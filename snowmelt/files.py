@@ -9,6 +9,8 @@ from pathlib import Path
 from cdc.accelerator import Accelerator
 from cdc.checkpoint import Lineage
 from cdc.engines import fold_log, open_accelerator, sidecars
+from cdc.errors import LineageChanged
+from restorer.local import inspect_local
 from restorer.switch import Origin, forget_previous, switch, work_directory
 from snowmelt.errors import UsageError
 from snowmelt.wiring import DatasetPlan
@@ -47,8 +49,25 @@ def side_path(plan: DatasetPlan) -> Path:
     return work_directory(plan.path) / "rebuild" / plan.path.name
 
 
-def make_live(plan: DatasetPlan, side: Path, lineage: Lineage) -> None:
-    """Switch to a finished, closed second file of this lineage."""
+def refuse_another_table(live: Lineage | None, table_id: str) -> None:
+    """Raise LineageChanged if a rebuild would put this table in the place of another one.
+
+    A person decides that. Another stream of the same table is none: a rebuild reads the table.
+    """
+    if live is not None and live.table_id != table_id:
+        raise LineageChanged(
+            f"the table of {live.table_name} is not the one that the file was built from:"
+            f" {live.table_id} then, {table_id} now"
+        )
+
+
+def make_live(plan: DatasetPlan, side: Path, lineage: Lineage, *, same_table: bool = False) -> None:
+    """Switch to a finished, closed second file of this lineage.
+
+    `same_table`: raise LineageChanged if the live file is of another table.
+    """
+    if same_table:
+        refuse_another_table(inspect_local(plan.path, plan.name).lineage, lineage.table_id)
     engine = plan.section.acceleration.engine
     fold_log(engine, side)
     origin = Origin(snapshot_id="", location=plan.section.source, lineage=lineage)

@@ -57,6 +57,23 @@ class AgeingTable:
             self.put(new + number)
         self.delete(new + 4)
 
+    def make_anew(self) -> None:
+        """Delete the table, and make one of the same name with one item."""
+        description = self.client.describe_table(TableName=self.name)["Table"]
+        kept = ("TableName", "KeySchema", "AttributeDefinitions", "StreamSpecification")
+        self.client.delete_table(TableName=self.name)
+        self.client.create_table(
+            **{name: description[name] for name in kept}, BillingMode="PAY_PER_REQUEST"
+        )
+        self.put(0)
+
+    def set_stream(self, view: str | None) -> None:
+        """Enable the stream with this view type, or disable it."""
+        enabled = {"StreamEnabled": True, "StreamViewType": view}
+        self.client.update_table(
+            TableName=self.name, StreamSpecification=enabled if view else {"StreamEnabled": False}
+        )
+
     def items(self) -> dict[Key, Item]:
         """A plain Scan."""
         return table_items(self.clock.server, self.name, ["id"])
@@ -86,6 +103,17 @@ class Copy:
 
     def wait_until(self, what: str, holds: Callable[[], bool]) -> None:
         self.node.wait_until(f"{self.name}: {what}", holds)
+
+    def wait_for_problem(self, exit_code: int) -> str:
+        """Until the dataset is in error with this code; returns the message."""
+
+        def is_there() -> bool:
+            status = self.status()
+            problem = status["problem"] if status.get("state") == "error" else None
+            return problem is not None and problem["exit_code"] == exit_code
+
+        self.wait_until(f"error {exit_code}", is_there)
+        return str(self.status()["problem"]["message"])
 
     def wait_ready(self) -> None:
         self.wait_until("ready", lambda: bool(self.status().get("ready")))

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.ageing import MakeAgeing, making
 from tests.e2e.nodes import Document, Node
+from tests.servers.moving_clock import MovingClock
 
 _FULL_SECONDS = 3600
 _FULL_PATIENCE_SECONDS = 900
@@ -33,3 +35,12 @@ def make_node(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callab
     yield make
     for node in made:
         node.kill()
+
+
+@pytest.fixture
+def make_ageing(
+    dynamodb_local_moving: MovingClock, make_node: Callable[..., Node]
+) -> Iterator[MakeAgeing]:
+    """`make_ageing("duckdb", {"name": params})`: a table that is read under these names."""
+    with making(dynamodb_local_moving, make_node) as make:
+        yield make

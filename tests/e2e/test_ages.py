@@ -5,23 +5,12 @@ is stopped, so its records are as old as it says, and are trimmed after 24 hours
 asked of DynamoDB is counted on the way there.
 """
 
-from collections.abc import Callable, Iterator
-
 import pytest
 
 from restorer.facts import NearExpired
-from tests.e2e.ageing import SCAN, Copy, MakeAgeing, making
-from tests.e2e.nodes import Document, Node, differences
+from tests.e2e.ageing import SCAN, Copy, MakeAgeing
+from tests.e2e.nodes import Document, differences
 from tests.restorer.ages_doc import BEHAVIORS, wanted
-from tests.servers.moving_clock import MovingClock
-
-
-@pytest.fixture
-def make_ageing(
-    dynamodb_local_moving: MovingClock, make_node: Callable[..., Node]
-) -> Iterator[MakeAgeing]:
-    with making(dynamodb_local_moving, make_node) as make:
-        yield make
 
 
 def behaving(rules: tuple[NearExpired, ...]) -> dict[str, Document]:
@@ -115,8 +104,7 @@ def resumes(copy: Copy, _old_rows: int, missed: int) -> None:
 
 
 def refuses(copy: Copy, _old_rows: int, _missed: int) -> None:
-    copy.wait_until("refused", lambda: copy.status().get("state") == "error")
-    assert copy.status()["problem"]["exit_code"] == 6
+    copy.wait_for_problem(6)
     assert not copy.status()["ready"]
     assert copy.count() == (None, False)
 
