@@ -73,6 +73,19 @@ def test_more_than_a_thousand_shards_converge_under_throttling() -> None:
         world.assert_whole()
 
 
+@pytest.mark.soak
+def test_more_than_a_thousand_open_shards_converge() -> None:
+    with HttpWorld.served(shards=1_030) as world:
+        world.fill(300)
+        world.clock.after(2.0, lambda: world.fill(600))
+        world.clock.after(5.0, world.table.rollover)
+        world.clock.after(6.0, lambda: world.fill(700))
+
+        world.run(60.0)
+
+        world.assert_whole()
+
+
 # ---------------------------------------------------------------- listings
 
 

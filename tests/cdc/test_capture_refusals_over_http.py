@@ -37,10 +37,14 @@ def test_short_pages_and_empty_pages_before_data_hide_nothing(world: HttpWorld) 
     world.table.page_records = 2
     world.table.empty_pages = 4
     world.table.scan_page_items = 7
+    world.table.scan_gaps = True
     world.fill(50)
     world.write_for(5.0)
 
     world.run(30.0)
+
+    scans = [call.keys for call in world.table.served if call.action == "Scan"]
+    assert () in scans[:3]
 
     world.assert_whole()
 
@@ -189,12 +193,12 @@ def test_ten_minutes_without_permission_are_told_and_lose_nothing(world: HttpWor
 def test_processes_that_come_and_go_read_every_record_once(world: HttpWorld) -> None:
     world.fill(300)
     world.table.scan_page_items = 11
-    world.write_for(30.0)
-    world.clock.every(7.0, world.table.rollover, until=25.0)
+    world.write_for(20.0)
+    world.clock.every(6.0, world.table.rollover, until=15.0)
 
-    for _ in range(12):
+    for _ in range(7):
         world.restart()
-        world.run(3.0)
+        world.run(3.5)
 
     world.assert_whole()
 

@@ -51,8 +51,17 @@ class CaptureOfATable(RuleBasedStateMachine):
         empty_pages=st.sampled_from([0, 3]),
         page_records=st.sampled_from([1, 3, 1000]),
         rows=st.sampled_from([0, 15]),
+        scan_gaps=st.booleans(),
     )
-    def begin(self, shards: int, seed: int, empty_pages: int, page_records: int, rows: int) -> None:
+    def begin(
+        self,
+        shards: int,
+        seed: int,
+        empty_pages: int,
+        page_records: int,
+        rows: int,
+        scan_gaps: bool,
+    ) -> None:
         self.chance = random.Random(seed)
         self.listings = "right"
         made: dict[str, Any] = {
@@ -69,6 +78,7 @@ class CaptureOfATable(RuleBasedStateMachine):
         self.table.empty_pages = empty_pages
         self.table.page_records = page_records
         self.table.scan_page_items = 4
+        self.table.scan_gaps = scan_gaps
         self.table.distort = self._distorted
         self.world.fill(rows)
 
@@ -222,5 +232,5 @@ TestCaptureOfATable.settings = settings(
 )
 TestCaptureOverHttp = CaptureOverHttp.TestCase
 TestCaptureOverHttp.settings = settings(
-    max_examples=4, stateful_step_count=15, suppress_health_check=_QUICK
+    max_examples=3, stateful_step_count=15, suppress_health_check=_QUICK
 )

@@ -9,7 +9,8 @@ Everything is told to the table, from any thread, while it is served:
     table.put("key", value=1)   table.delete("key", ttl=True)   table.items   table.history
     table.rollover()   table.split(shard_id)   table.disable()   table.enable()   table.recreate()
     table.child_listed_after = 30.0        table.distort = lambda shards: shards[1:]
-    table.page_records = 7                 table.empty_pages = 4       table.scan_page_items = 10
+    table.page_records = 7                 table.empty_pages = 4
+    table.scan_page_items = 10             table.scan_gaps = True
     table.fail("get_records", Throttled("rate"), times=3)   table.limit("get_records", 5.0)
     table.fail("scan", ServiceRefusal("ThrottlingException"), seconds=60.0)   table.heal()
     table.clock.advance(25 * 3600)         # real time, moved on: expiry, trims, the Date header

@@ -68,7 +68,7 @@ class SimulatedTable(SimulatedStreams):
 
     `history` has each key's values with their times, `calls` each call with the shard, segment or
     parent that it was about; `served` has what went out over HTTP. `on_scan` is called at each page
-    of a scan.
+    of a scan; with `scan_gaps` pages without an item, but with a key to go on from, come between.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class SimulatedTable(SimulatedStreams):
         self.served: list[Served] = []
         self.scan_page_items = 100
         self.scan_page_bytes = SCAN_PAGE_BYTES
+        self.scan_gaps = False
         self.on_scan: Callable[[], object] = lambda: None
         self.faults = Faults(clock)
         self.limit, self.heal = self.faults.limit, self.faults.heal
@@ -200,7 +201,11 @@ class SimulatedTable(SimulatedStreams):
             after = (-1, "") if start is None else (place(start), start)
             ranked = ((place(key), key) for key in self.items)
             mine = (each for each in ranked if each[0] % total_segments == segment and each > after)
-            rest = [self.items[key] for _, key in sorted(mine)]
+            ranks = sorted(mine)
+            rest = [self.items[key] for _, key in ranks]
+        gap = self._gap(after, ranks[0], segment, total_segments) if ranks else None
+        if gap is not None:
+            return [], gap
         most, size = min(self.scan_page_items, limit or self.scan_page_items), 0
         for number, item in enumerate(rest, 1):
             size += len(json.dumps(item))
@@ -209,6 +214,17 @@ class SimulatedTable(SimulatedStreams):
         return rest, None
 
     # ------------------------------------------------------------ inside
+
+    def _gap(
+        self, after: tuple[int, str], first: tuple[int, str], segment: int, total_segments: int
+    ) -> str | None:
+        """A key of no item that lies before the first item of a page, once for each page."""
+        if not self.scan_gaps or after[1].startswith("gap-"):
+            return None
+        for key in (f"gap-{number}" for number in range(500)):
+            if after < (place(key), key) < first and place(key) % total_segments == segment:
+                return key
+        return None
 
     def _begin(self, shards: int) -> None:
         self.table_id = f"table-{next(self._numbers)}"
