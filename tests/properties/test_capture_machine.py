@@ -60,7 +60,7 @@ class CaptureOfATable(RuleBasedStateMachine):
         empty_pages: int,
         page_records: int,
         rows: int,
-        scan_gaps: bool,
+        scan_gaps: bool,  # noqa: FBT001 - drawn by hypothesis
     ) -> None:
         self.chance = random.Random(seed)
         self.listings = "right"
