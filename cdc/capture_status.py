@@ -53,6 +53,7 @@ class CaptureStatus:
 
     `degraded`: what a person should know, although capture goes on; `degraded_since` its begin.
     `trouble_since`: begin of the oldest trouble that is not over, however short.
+    `trouble_exit_code`: what kind of trouble it is, by the code that a command would end with.
     """
 
     phase: Phase = "starting"
@@ -60,6 +61,7 @@ class CaptureStatus:
     degraded: str | None = None
     degraded_since: float | None = None
     trouble_since: float | None = None
+    trouble_exit_code: int | None = None
     lag_ms: int | None = None
     lag_uncertainty_ms: int = int(RESOLUTION_SECONDS * 1000)
     watermark: float | None = None
@@ -120,6 +122,7 @@ class StatusBoard:
             degraded=degraded,
             degraded_since=since,
             trouble_since=self._troubles.since(),
+            trouble_exit_code=self._troubles.exit_code(now),
             lag_ms=None if lag is None else round(lag * 1000),
             resumable_until=until,
             checkpoint_age_seconds=None if until is None else age_seconds(until, now),

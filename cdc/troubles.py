@@ -69,15 +69,24 @@ class Troubles:
 
     def degraded(self, now: float) -> tuple[str, float] | None:
         """What a person should know and since when: the trouble that has lasted longest."""
-        lasting = [
-            trouble
-            for trouble in list(self._open.values())  # a copy: other threads ask, too
-            if trouble.is_loud or now - trouble.since >= LOUD_SECONDS
-        ]
+        lasting = self._lasting(now)
         if not lasting:
             return None
         worst = min(lasting, key=lambda trouble: trouble.since)
         return f"{worst.error} ({worst.error.hint})", worst.since
+
+    def exit_code(self, now: float) -> int | None:
+        """Of what `degraded` tells, else of the trouble that has lasted longest; None without."""
+        troubles = self._lasting(now) or list(self._open.values())
+        worst = min(troubles, key=lambda trouble: trouble.since, default=None)
+        return None if worst is None else worst.error.exit_code
+
+    def _lasting(self, now: float) -> list[_Trouble]:
+        return [
+            trouble
+            for trouble in list(self._open.values())  # a copy: other threads ask, too
+            if trouble.is_loud or now - trouble.since >= LOUD_SECONDS
+        ]
 
 
 def _kind(operation: str) -> str:

@@ -12,7 +12,7 @@ from cdc.accelerator import Accelerator
 from cdc.capture_status import CaptureStatus, StatusBoard
 from cdc.checkpoint import Checkpoint
 from cdc.engines import sidecars
-from cdc.errors import CdcError
+from cdc.errors import CdcError, Permanent
 from snowmelt.staleness import Standing
 from snowmelt.status import DatasetStatus, Problem, SnapshotStatus, State
 from snowmelt.wiring import DatasetPlan
@@ -108,7 +108,8 @@ def _degraded(capture: CaptureStatus) -> Problem | None:
         message, since = capture.last_error, capture.away_since  # why a file is served as it is
     if message is None:
         return None
-    return Problem(message, "the node goes on meanwhile", 9, since)
+    code = capture.trouble_exit_code or Permanent.exit_code  # of the stream or its records
+    return Problem(message, "the node goes on meanwhile", code, since)
 
 
 def at_rest(checkpoint: Checkpoint | None, now: float) -> CaptureStatus | None:

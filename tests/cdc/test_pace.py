@@ -172,6 +172,17 @@ def test_trouble_is_told_after_thirty_seconds_and_forgotten_with_success() -> No
     assert troubles.degraded(99.0) is None
 
 
+def test_trouble_has_the_exit_code_of_its_kind() -> None:
+    troubles = Troubles()
+    assert troubles.exit_code(0.0) is None
+    troubles.failed("shard:a", SourceUnreachable("no answer"), 0.0)
+    assert troubles.exit_code(1.0) == 7
+    troubles.failed("listing", AccessDenied("no DescribeStream"), 10.0)
+    assert troubles.exit_code(50.0) == 7
+    troubles.succeeded("shard:a")
+    assert troubles.exit_code(50.0) == 9
+
+
 def test_the_first_start_does_not_wait_for_a_permission() -> None:
     troubles = Troubles(is_first_start=True)
 

@@ -124,6 +124,7 @@ def test_while_everything_is_closed_a_node_serves_labelled_and_catches_up_afterw
     assert node.get(["k-1"]) is not None
     assert node.status()["stale"]
     assert metric(node, "dataset_dynamodb_stale") == 1
+    assert node.status()["problem"]["exit_code"] == 7
     said = node.verb("snapshots", "create")
     assert said.code == 8, said.err
     assert len(said.err.strip().splitlines()) == 1
