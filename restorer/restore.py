@@ -46,7 +46,8 @@ class RestoreRequest:
     `source`: table id and stream ARN of the configured table, where they are known. `local`: facts
     of the target from a caller that has it open (`restorer.local.local_file`), else it is opened.
     `before_switch` is called when the new file is ready, for a caller that has to close the old
-    one. `bootstrap_read_units`: what reading the table would cost, for the numbers.
+    one. `bootstrap_read_units`: what reading the table would cost, for the numbers. `clock`: of the
+    stream that is resumed, where it answers; else ages are told by the store's.
     """
 
     policy: Policy
@@ -56,6 +57,7 @@ class RestoreRequest:
     local: LocalFile | None = None
     before_switch: Callable[[], None] | None = None
     bootstrap_read_units: float | None = None
+    clock: Callable[[], float] | None = None
     threads: int = THREADS
 
 
@@ -193,7 +195,7 @@ class _Flow:
         if policy.storage_versions is None:
             policy = replace(policy, storage_versions=readable_versions(self._published))
         facts = Facts(
-            now=self._store.now(),
+            now=(request.clock or self._store.now)(),
             free_bytes=free_bytes(self.target),
             bootstrap_read_units=request.bootstrap_read_units,
             rejected=tuple(self._rejected),

@@ -61,6 +61,7 @@ def cold_start(plan: DatasetPlan, progress: Progress | None = None) -> ColdStart
             plan.policy(),
             source=source.identity,
             bootstrap_read_units=source.read_units,
+            clock=source.clock,
         )
         report = restore(plan.store, plan.name, plan.path, request, progress=progress)
     else:
@@ -117,6 +118,7 @@ class SourceFacts:
 
     identity: tuple[str, str] | None = None
     read_units: float | None = None
+    clock: Callable[[], float] | None = None
 
 
 def describe_source(plan: DatasetPlan) -> SourceFacts:
@@ -132,7 +134,9 @@ def describe_source(plan: DatasetPlan) -> SourceFacts:
             return SourceFacts()  # a file that can be served; capture says what is wrong
         raise
     return SourceFacts(
-        (description.table_id, description.stream_arn), description.size_bytes / READ_UNIT_BYTES
+        identity=(description.table_id, description.stream_arn),
+        read_units=description.size_bytes / READ_UNIT_BYTES,
+        clock=plan.source.now,
     )
 
 
@@ -159,6 +163,7 @@ def explain(plan: DatasetPlan, checkpoint: Checkpoint | None = None) -> dict[str
             dry_run=True,
             source=source.identity,
             bootstrap_read_units=source.read_units,
+            clock=source.clock,
             local=local,
         )
         decision = restore(plan.store, plan.name, plan.path, request).decision

@@ -115,6 +115,16 @@ class Copy:
         self.wait_until(f"error {exit_code}", is_there)
         return str(self.status()["problem"]["message"])
 
+    def wait_for_snapshot(self) -> None:
+        """Until one was published that holds everything that was committed."""
+
+        def is_published() -> bool:
+            status = self.status()
+            newest = (status["snapshot"] or {}).get("last_id") or "0-0-0"
+            return int(newest.split("-")[1]) >= status["version"]
+
+        self.wait_until("a snapshot of it all", is_published)
+
     def wait_ready(self) -> None:
         self.wait_until("ready", lambda: bool(self.status().get("ready")))
 
@@ -131,12 +141,19 @@ class Copy:
         return found
 
     def wait_for(self, item: Item) -> None:
-        """Until the dataset has exactly this item."""
-        self.wait_until(f"{item}", lambda: self.get(item) == item)
+        """Until the dataset has exactly this item; meanwhile it may be bringing in a new file."""
 
-    def wait_for_count(self, rows: int) -> None:
-        """Until a query finds so many rows and is not labelled stale."""
-        self.wait_until(f"{rows} fresh rows", lambda: self.count() == (rows, False))
+        def is_there() -> bool:
+            try:
+                return bool(self.get(item) == item)
+            except client.Answered:
+                return False
+
+        self.wait_until(f"{item}", is_there)
+
+    def wait_for_count(self, rows: int | None, *, is_stale: bool = False) -> None:
+        """Until a query finds so many rows, None for no answer, and is labelled so."""
+        self.wait_until(f"{rows} rows", lambda: self.count() == (rows, is_stale))
 
     def items(self) -> dict[Key, Item]:
         """Of the stopped node's file."""
@@ -171,11 +188,22 @@ MakeAgeing = Callable[..., Ageing]
 
 @contextmanager
 def making(clock: MovingClock, make_node: Callable[..., Node]) -> Iterator[MakeAgeing]:
-    """`make("duckdb", {"name": params, …})`: a node that is not started yet, with a new table."""
+    """`make("duckdb", {"name": params, …})`: a node that is not started yet, with a new table.
+
+    `of`: with this table instead.
+    """
+    numbers: list[int] = []
     with ExitStack() as stack:
 
-        def make(engine: str, datasets: dict[str, Document], **sections: Any) -> Ageing:
-            table = AgeingTable(clock)
+        def make(
+            engine: str,
+            datasets: dict[str, Document],
+            *,
+            of: AgeingTable | None = None,
+            acceleration: Document | None = None,
+            **sections: Any,
+        ) -> Ageing:
+            table = of or AgeingTable(clock)
             gates = [stack.enter_context(turnstile(clock.server.endpoint_url)) for _ in datasets]
             document = {
                 "version": "v1",
@@ -184,13 +212,14 @@ def making(clock: MovingClock, make_node: Callable[..., Node]) -> Iterator[MakeA
                         "from": f"dynamodb:{table.name}",
                         "name": name,
                         "params": table_params(clock.server, **params) | {"endpoint_url": address},
-                        "acceleration": {"engine": engine},
+                        "acceleration": {"engine": engine, **(acceleration or {})},
                     }
                     for (name, params), (_, address) in zip(datasets.items(), gates, strict=True)
                 ],
                 **sections,
             }
-            node = make_node(f"node-{table.name}", document)
+            numbers.append(len(numbers))
+            node = make_node(f"node-{numbers[-1]}", document)
             copies = {
                 name: Copy(node, number, gates[number][0]) for number, name in enumerate(datasets)
             }

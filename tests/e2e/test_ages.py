@@ -111,7 +111,7 @@ def refuses(copy: Copy, _old_rows: int, _missed: int) -> None:
 
 def serves_stale(copy: Copy, old_rows: int, _missed: int) -> None:
     copy.wait_until("a scan that waits", lambda: copy.gate.calls[SCAN] > 0)
-    copy.wait_until("stale rows", lambda: copy.count() == (old_rows, True))
+    copy.wait_for_count(old_rows, is_stale=True)
     assert copy.status()["ready"]
 
 
