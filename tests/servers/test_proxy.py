@@ -212,6 +212,31 @@ def test_the_clock_of_answers_and_refusals_can_be_ahead(proxy: FaultProxy) -> No
         proxy.fail(faults.SLOW_DOWN)
 
 
+def test_a_request_that_was_held_arrives_when_it_is_delivered(
+    proxy: FaultProxy, server: ScriptedServer
+) -> None:
+    proxy.fail(faults.OVERTAKEN, times=1)
+    with pytest.raises(ConnectionResetError):
+        ask(proxy, "/first")
+    ask(proxy, "/second")
+
+    assert proxy.deliver() == [200]
+    assert [each.path for each in server.requests] == ["/second", "/first"]
+    assert proxy.deliver() == []
+
+
+def test_rules_that_share_a_turn_take_it_one_after_the_other(proxy: FaultProxy) -> None:
+    third = faults.every_nth(3)
+    for fault in (faults.SLOW_DOWN, faults.S3_ERROR):
+        proxy.fail(fault, third, 1)
+
+    for _ in range(7):
+        ask(proxy)
+
+    wanted = ["SlowDown", "", "", "InternalError", "", "", ""]
+    assert [each.fault for each in proxy.exchanges] == wanted
+
+
 def test_a_request_s_body_reaches_the_server_and_only_its_digest_is_noted(
     proxy: FaultProxy, server: ScriptedServer
 ) -> None:
