@@ -47,6 +47,7 @@ class ScanRun:
         self._segments = list(progress.segments)
         self._progress = progress
         self._pace = [_Segment() for _ in progress.segments]
+        self._uncommitted: list[int] = []
         self._began_at = began_at
         self._rows_before = progress.rows
         self._max_rcu = max_rcu
@@ -95,14 +96,18 @@ class ScanRun:
         self._pace[segment].next_at = None
 
     def hand_over(self, segment: int, page: ScanPage, size_bytes: int, now: float) -> None:
-        """A page joined the pending batch."""
+        """A page joined the pending batch. The segment's next one is asked for behind the commit.
+
+        So a kill costs at most one page of each segment; the others go on meanwhile.
+        """
         before = self._segments[segment]
         self._segments[segment] = SegmentProgress(
             last_key=page.last_key,
             done=page.last_key is None,
             rows=before.rows + len(page.items),
         )
-        self._pace[segment] = _Segment(now)
+        self._pace[segment] = _Segment(None)
+        self._uncommitted.append(segment)
         if self._max_rcu is not None:
             units = max(1, -(-size_bytes // _BYTES_PER_UNIT))
             self._allowed_at = max(self._allowed_at, now) + units / self._max_rcu
@@ -114,7 +119,13 @@ class ScanRun:
         pace.next_at = now + delay_seconds(pace.failures, jitter)
 
     def progress(self, service_now: float) -> ScanProgress:
-        """What the commit of all pages handed over says. `service_now` becomes the scan's end."""
+        """What the commit of all pages handed over says; their segments are due again behind it.
+
+        `service_now` becomes the scan's end.
+        """
+        for segment in self._uncommitted:
+            self._pace[segment].next_at = self._began_at
+        self._uncommitted.clear()
         ended_at = self._progress.ended_at
         if ended_at is None and self.is_over():
             ended_at = service_now

@@ -7,6 +7,7 @@ snapshot that will come of it; a heartbeat that stopped frees the others after a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -105,11 +106,34 @@ def bootstrapping_elsewhere(plan: DatasetPlan, local: LocalFile) -> str | None:
     share = pointer.bootstrap_progress
     # The generation of an unfinished bootstrap is its own: it was this node, before a restart.
     is_ours = local.exists and not local.is_complete and local.generation == pointer.generation
-    if share is None or is_ours or pointer.holder == plan.holder:
+    if share is None or is_ours or _is_over(pointer.holder, plan.holder):
         return None
     if plan.store.now() - pointer.heartbeat_at > HEARTBEAT_LIMIT_SECONDS:
         return None
     return f"waiting: writer bootstrapping {share * 100:.0f} %"
+
+
+def _is_over(holder: str, ours: str) -> bool:
+    """True for this process, and for one of this machine that does not run any more.
+
+    A node that was killed before its first commit need not wait for its own heartbeat to age.
+    """
+    host, _, process = holder.rpartition("/")
+    if holder == ours:
+        return True
+    return host == ours.rpartition("/")[0] and not _runs(process)
+
+
+def _runs(process: str) -> bool:
+    if not process.isdecimal():
+        return True
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # it is somebody else's
+    return True
 
 
 @dataclass(frozen=True, slots=True)

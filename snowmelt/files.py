@@ -9,7 +9,7 @@ from pathlib import Path
 from cdc.accelerator import Accelerator
 from cdc.checkpoint import Lineage
 from cdc.engines import fold_log, open_accelerator, sidecars
-from cdc.errors import LineageChanged
+from cdc.errors import FileEmpty, LineageChanged
 from restorer.local import inspect_local
 from restorer.switch import Origin, forget_previous, switch, work_directory
 from snowmelt.errors import UsageError
@@ -19,8 +19,6 @@ from snowmelt.wiring import DatasetPlan
 @contextlib.contextmanager
 def opened(plan: DatasetPlan, path: Path) -> Iterator[Accelerator]:
     """The dataset's file, made if it does not exist. Raises the errors of the accelerator."""
-    acceleration = plan.section.acceleration
-    is_new = not path.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -28,7 +26,21 @@ def opened(plan: DatasetPlan, path: Path) -> Iterator[Accelerator]:
             f"{path.parent} cannot be made: {error.strerror}",
             hint="check acceleration.path and its permissions",
         ) from error
-    accelerator = open_accelerator(
+    try:
+        accelerator = _open(plan, path, is_new=not path.exists())
+    except FileEmpty:
+        accelerator = _open(plan, path, is_new=True)
+    if path == plan.path:
+        forget_previous(path)  # the file it replaced is of no use once this one is open
+    try:
+        yield accelerator
+    finally:
+        accelerator.close()
+
+
+def _open(plan: DatasetPlan, path: Path, *, is_new: bool) -> Accelerator:
+    acceleration = plan.section.acceleration
+    return open_accelerator(
         acceleration.engine,
         path,
         plan.name,
@@ -36,12 +48,6 @@ def opened(plan: DatasetPlan, path: Path) -> Iterator[Accelerator]:
         create=is_new,
         memory_limit=acceleration.memory_limit,
     )
-    if path == plan.path:
-        forget_previous(path)  # the file it replaced is of no use once this one is open
-    try:
-        yield accelerator
-    finally:
-        accelerator.close()
 
 
 def side_path(plan: DatasetPlan) -> Path:

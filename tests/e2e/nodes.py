@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
@@ -32,6 +32,19 @@ PATIENCE_SECONDS = 90.0
 _POLL_SECONDS = 0.05
 
 Document = dict[str, Any]
+
+
+class Process(Protocol):
+    """What nodes use of `subprocess.Popen`."""
+
+    @property
+    def returncode(self) -> int | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float) -> int: ...
+    def send_signal(self, sig: int) -> None: ...
+    def kill(self) -> None: ...
+
+
 Key = tuple[str, ...]
 
 
@@ -95,7 +108,7 @@ class Node:
         self.admin, self.query = str(runtime["admin"]), str(runtime["query"])
         self.config = self.home / "node.yaml"
         self.log = self.home / "node.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     # ------------------------------------------------------------ what it is
 

@@ -1,5 +1,8 @@
 """The publishing side of a dataset, on real files and a real folder: when, and when not."""
 
+import os
+import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -221,9 +224,24 @@ def test_a_bootstrap_is_told_to_others_until_its_snapshot_is_there(
     node.producer.announce_bootstrap()
     assert bootstrapping_elsewhere(node.plan, LocalFile()) is None
     assert bootstrapping_elsewhere(other, LocalFile()) == "waiting: writer bootstrapping 0 %"
+    neighbour = replace(node.plan)
+    vars(neighbour)["holder"] = f"{socket.gethostname()}/{os.getppid()}"
+    assert bootstrapping_elsewhere(neighbour, LocalFile()) == "waiting: writer bootstrapping 0 %"
 
     node.commit()
     with node.producer.running():
         wait_until(lambda: node.published() == 1)
 
     assert bootstrapping_elsewhere(other, LocalFile()) is None
+
+
+def test_a_bootstrap_of_a_process_of_this_machine_that_died_is_waited_for_by_nobody(
+    node: Node,
+) -> None:
+    with subprocess.Popen(["true"]) as process:
+        pass
+    dead = replace(node.plan)
+    vars(dead)["holder"] = f"{socket.gethostname()}/{process.pid}"
+    Node(dead, node.file, status=node.status).producer.announce_bootstrap()
+
+    assert bootstrapping_elsewhere(node.plan, LocalFile()) is None
