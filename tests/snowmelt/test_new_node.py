@@ -28,7 +28,9 @@ PATIENCE_SECONDS = 30.0
 def house(tmp_path: Path) -> Iterator[Household]:
     """Two snapshots, and a table that changed once before its stream fell silent."""
     with household(tmp_path, rows=ROWS) as made:
-        made.node("old").start().live(90 * MINUTE).stop()
+        seldom = {"dynamodb_stream_poll_interval": "5m"}
+        made.node("old", params=seldom).start().live(2 * HOUR).stop()
+        assert len(made.pointer().catalog) == 2
         made.table.put("unseen", value=1)
         made.close(*STREAM_CALLS)
         made.clock.advance(30 * HOUR)
@@ -108,6 +110,7 @@ def test_ready_after_load_answers_503_with_the_reason_until_the_table_is_loaded(
         assert code == 503
         assert "no answer" in said["error"]
         assert not node.is_ready()
+    assert node.status()["restore"]["decision"] == "bootstrap"
     assert house.pointer().catalog == catalog
 
     house.table.heal()
@@ -138,6 +141,26 @@ def test_a_bucket_that_is_away_too_makes_warn_and_fallback_load_the_table_and_re
     house.table.heal()
     node.live(5 * MINUTE)
     assert node.serves() == (None if on_failure == "retry" else (ROWS + 1, False))
+
+
+@pytest.mark.parametrize("behavior", ["error", "ready_before_load", "ready_after_load"])
+def test_of_nodes_that_restart_with_a_file_as_old_and_nothing_upstream_one_behavior_serves_it(
+    house: Household, behavior: str
+) -> None:
+    house.close(*TABLE_CALLS)
+    house.bucket.is_closed = True
+    params = {"dynamodb_stream_shard_not_found_behavior": behavior}
+
+    node = house.node("old", params=params).start()
+
+    for _ in range(6):
+        node.live(41.0)
+        is_served = behavior == "ready_before_load"
+        assert node.serves() == ((ROWS, True) if is_served else None)
+        assert node.is_ready() == is_served
+        problem = node.status()["problem"]
+        assert ("too old" if behavior == "error" else "no answer") in problem["message"]
+        assert problem["exit_code"] == (6 if behavior == "error" else 7)
 
 
 def test_an_edge_takes_the_newest_snapshot_labels_it_and_asks_the_table_nothing(
