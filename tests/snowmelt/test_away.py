@@ -48,6 +48,7 @@ def test_six_hours_with_every_endpoint_closed_are_served_through_two_restarts_an
             assert node.metric("dataset_dynamodb_stale") == 1
     problem, snapshot = node.status()["problem"], node.status()["snapshot"]
     assert "no answer" in problem["message"]
+    assert problem["exit_code"] == 7
     assert house.clock.now - problem["since"] >= 2 * HOUR  # of this process
     assert "nobody answers" in snapshot["problem"]["message"]
     assert len(house.logged("capture_degraded")) == 3  # one for each process
@@ -94,6 +95,7 @@ def test_ten_minutes_without_permission_to_read_the_stream_are_loud_and_lose_not
     assert node.status()["state"] == "ready"
     assert node.serves() == (ROWS, True)
     assert action in node.status()["problem"]["message"]
+    assert node.status()["problem"]["exit_code"] == 9
     assert f"allow {action} on the stream of table routes" in node.status()["problem"]["message"]
     assert [action in each["message"] for each in served.logged("capture_degraded")] == [True]
     assert (node.metric("dynamodb_stream_errors_total") or 0) > 3
