@@ -7,6 +7,7 @@ item but as its newest record says, no child before its parent.
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -116,10 +117,13 @@ def test_a_parent_that_is_listed_as_open_beside_its_child_is_read_first(world: H
     world.follow()
     world.table.distort = lambda shards: [replace(shard, is_closed=False) for shard in shards]
     world.table.page_records = 3
-    world.write_for(10.0, each=0.05)
+    world.write_for(10.0)
+    for shard in world.table.open_shards():
+        slow = partial(world.table.fail, "get_records", Throttled("rate"), shard_id=shard.shard_id)
+        world.clock.after(4.0, partial(slow, seconds=65.0))
     world.clock.after(5.0, world.table.rollover)
 
-    world.run(60.0)
+    world.run(200.0)
 
     world.assert_whole()
 

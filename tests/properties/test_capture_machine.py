@@ -8,6 +8,7 @@ It runs on the scripted stream in memory, and a few times through the real SDK o
 
 import contextlib
 import random
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -200,7 +201,9 @@ class CaptureOfATable(RuleBasedStateMachine):
             self.world.restart()
         try:
             return self.world.run(seconds).status()
-        except (Retryable, Degraded):  # a first start gives up, and a supervisor tries again
+        except (Retryable, Degraded):
+            stored = self.world.file.checkpoint()  # only a first start may give up
+            assert stored is None or stored.scan.ended_at is None
             return None
 
     def _distorted(self, shards: list[ListedShard]) -> list[ListedShard]:
@@ -215,8 +218,13 @@ class CaptureOfATable(RuleBasedStateMachine):
                 leaves = {each.shard_id for each in shards} - parents
                 hidden = {each for each in sorted(leaves) if self.chance.random() < 0.5}
                 return [each for each in shards if each.shard_id not in hidden] or shards
-            case "closed as open":
-                return [ListedShard(each.shard_id, each.parent_id, False) for each in shards]
+            case "closed as open":  # for a while
+                then = self.clock.now - 300.0
+                shown = {each for each in known if (known[each].closed_at or then) >= then}
+                return [
+                    replace(each, is_closed=each.is_closed and each.shard_id not in shown)
+                    for each in shards
+                ]
             case _:
                 return shards
 
