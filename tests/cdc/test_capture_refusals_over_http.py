@@ -15,6 +15,7 @@ from cdc.errors import (
     PositionLost,
     SourceUnreachable,
     StreamDisabled,
+    Trimmed,
 )
 from cdc.position import End, FromStart
 from tests.simulators.faults import ServiceRefusal
@@ -109,6 +110,23 @@ def test_a_position_trimmed_after_it_was_proven_read_goes_on_without_doubling(
 
     world.restart()
     status = world.run(10.0).status()
+
+    assert "TrimmedDataAccessException" in world.refusals()
+    assert status.records_total == 1
+    world.assert_whole()
+
+
+def test_what_is_read_again_from_the_start_is_known_and_not_doubled(world: HttpWorld) -> None:
+    world.follow()
+    world.write_for(3.0)
+    world.run(6.0)
+    for shard in world.table.open_shards():
+        trimmed = Trimmed("The operation tried to read past the oldest stream record in a shard")
+        world.table.fail("open_iterator", trimmed, times=1, shard_id=shard.shard_id)
+    world.table.put("new", value=1)
+
+    world.restart()
+    status = world.run(5.0).status()
 
     assert "TrimmedDataAccessException" in world.refusals()
     assert status.records_total == 1
