@@ -113,6 +113,8 @@ class StreamReader:
         self.discovery.succeeded(fetched.parent_id, now)
         if fetched.listing is not None:
             self.graph.listed(fetched.listing)
+            if fetched.parent_id and not fetched.listing.stream_is_enabled:
+                self.discovery.full_at = now  # only a full listing ends a disabled stream
         self.check_losses()
 
     def take_page(self, fetched: PageFetched, now: float) -> None:

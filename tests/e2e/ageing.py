@@ -34,8 +34,12 @@ class AgeingTable:
 
     @cached_property
     def client(self) -> Any:
-        """A way to the table that is counted nowhere."""
-        return self.clock.server.dynamodb()
+        """A way to the table that is counted nowhere.
+
+        A server whose clock runs fast takes a moment's wait for a lock, or of a connection, for
+        minutes, and refuses.
+        """
+        return self.clock.server.dynamodb(retries={"mode": "standard", "total_max_attempts": 9})
 
     def put(self, number: int, **more: dict[str, str]) -> Item:
         """One item, with a value that it never had: every put is a record of the stream."""
@@ -74,6 +78,13 @@ class AgeingTable:
             TableName=self.name, StreamSpecification=enabled if view else {"StreamEnabled": False}
         )
 
+    def enable_time_to_live(self, attribute: str) -> None:
+        """From now on the service deletes items whose time in this attribute is past."""
+        self.client.update_time_to_live(
+            TableName=self.name,
+            TimeToLiveSpecification={"Enabled": True, "AttributeName": attribute},
+        )
+
     def items(self) -> dict[Key, Item]:
         """A plain Scan."""
         return table_items(self.clock.server, self.name, ["id"])
@@ -110,7 +121,7 @@ class Copy:
         def is_there() -> bool:
             status = self.status()
             problem = status["problem"] if status.get("state") == "error" else None
-            return problem is not None and problem["exit_code"] == exit_code
+            return problem is not None and int(problem["exit_code"]) == exit_code
 
         self.wait_until(f"error {exit_code}", is_there)
         return str(self.status()["problem"]["message"])
@@ -121,7 +132,7 @@ class Copy:
         def is_published() -> bool:
             status = self.status()
             newest = (status["snapshot"] or {}).get("last_id") or "0-0-0"
-            return int(newest.split("-")[1]) >= status["version"]
+            return int(newest.split("-")[1]) >= int(status["version"])
 
         self.wait_until("a snapshot of it all", is_published)
 
