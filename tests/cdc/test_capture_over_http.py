@@ -33,6 +33,7 @@ def test_a_bootstrap_beside_writes_splits_and_rollovers_ends_with_the_table(
     world: HttpWorld,
 ) -> None:
     world.fill(500)
+    world.clock.advance(HOUR)  # only the scan has these
     world.write_for(12.0)
     world.clock.after(3.0, lambda: world.table.split(world.table.open_shards()[0].shard_id))
     world.clock.after(6.0, world.table.rollover)

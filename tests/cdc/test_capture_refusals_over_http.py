@@ -40,6 +40,7 @@ def test_short_pages_and_empty_pages_before_data_hide_nothing(world: HttpWorld) 
     world.table.scan_page_items = 7
     world.table.scan_gaps = True
     world.fill(50)
+    world.clock.advance(HOUR)  # only the scan has these
     world.write_for(5.0)
 
     world.run(30.0)
@@ -164,6 +165,7 @@ def test_throttling_by_any_name_delays_and_loses_nothing(world: HttpWorld, code:
     for operation in ("describe", "list_shards", "open_iterator", "get_records", "scan"):
         world.table.fail(operation, ServiceRefusal(code, "Rate exceeded"), times=7)
     world.fill(250)
+    world.clock.advance(HOUR)
     world.write_for(10.0)
 
     world.run(60.0)
@@ -210,6 +212,7 @@ def test_ten_minutes_without_permission_are_told_and_lose_nothing(world: HttpWor
 
 def test_processes_that_come_and_go_read_every_record_once(world: HttpWorld) -> None:
     world.fill(300)
+    world.clock.advance(HOUR)
     world.table.scan_page_items = 11
     world.write_for(20.0)
     world.clock.every(6.0, world.table.rollover, until=15.0)
