@@ -501,6 +501,15 @@ def test_a_disabled_stream_is_read_to_its_end_and_then_told(world: World) -> Non
     world.assert_equal()
 
 
+def test_that_a_stream_was_disabled_is_told_before_the_minute_of_the_next_listing(
+    world: World,
+) -> None:
+    followed(world)
+    world.clock.after(2.0, world.table.disable)
+
+    assert world.run(15.0).status().stream_is_over
+
+
 def test_a_stream_that_is_disabled_at_the_start_is_refused(world: World) -> None:
     world.table.disable()
 

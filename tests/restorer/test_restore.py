@@ -203,6 +203,16 @@ def test_an_expired_snapshot_is_refused_before_anything_but_the_pointer_is_read(
     assert restore(late, DATASET, tmp_path / "target.db", OPERATOR).snapshot_id == snapshot_id
 
 
+def test_ages_are_told_by_the_clock_of_the_stream_where_it_answers(
+    store: ObjectStore, produce: Produce, tmp_path: Path
+) -> None:
+    produce().publish()
+    request = RestoreRequest(CENTRAL.policy, clock=lambda: store.now() + 25 * 3600)
+
+    with pytest.raises(CheckpointExpired):
+        restore(store, DATASET, tmp_path / "target.db", request)
+
+
 def test_only_snapshots_of_another_engine_are_exit_11(
     store: ObjectStore, produce: Produce, tmp_path: Path
 ) -> None:
