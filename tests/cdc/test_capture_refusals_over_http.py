@@ -140,9 +140,9 @@ def test_what_is_read_again_from_the_start_is_known_and_not_doubled(world: HttpW
 def test_the_rates_of_the_service_are_kept_to(world: HttpWorld) -> None:
     world.table.limit("get_records", 5.0)
     world.table.limit("list_shards", 10.0)
-    world.settings = CaptureSettings(skip_slack_seconds=1e6)
-    world.table.page_records = 1_000
     world.fill(3_000)
+    for number in range(50):  # three to a page
+        world.table.put(f"large-{number}", text="x" * 310_000)
     world.write_for(5.0)
     world.clock.after(2.0, world.table.rollover)
 
