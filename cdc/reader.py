@@ -229,6 +229,8 @@ class StreamReader:
                 self.iterator_refreshes += 1
                 self._forget_iterator(shard_id)
                 self.graph.handle(IteratorLost(shard_id))
+                # After a standstill: START would answer, and not say what was trimmed meanwhile.
+                self.advance(service_now)
             case Reaction.LOSE:
                 self._forget_iterator(shard_id)
                 self._refuse(shard_id, error, service_now)

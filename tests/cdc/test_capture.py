@@ -381,6 +381,19 @@ def test_an_iterator_that_expires_before_the_first_record_loses_nothing(world: W
     world.assert_equal()
 
 
+def test_what_was_trimmed_while_the_process_stood_still_is_noticed_before_any_record_was_read(
+    world: World,
+) -> None:
+    def stand_still() -> None:
+        world.table.put("lost", value=1)
+        world.clock.now += 25 * 3600.0
+
+    world.clock.after(5.0, stand_still)
+
+    with pytest.raises(Trimmed):
+        world.run(MINUTE)
+
+
 def test_ten_minutes_without_permission_are_told_and_waited_out(world: World) -> None:
     followed(world)
     denied = AccessDenied("dynamodb:GetRecords on routes")
