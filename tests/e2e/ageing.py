@@ -126,6 +126,10 @@ class Copy:
         self.wait_until(f"error {exit_code}", is_there)
         return str(self.status()["problem"]["message"])
 
+    def wait_for_any_answer(self, rows: int) -> None:
+        """Until a query finds so many rows, whether it is labelled stale or not."""
+        self.wait_until(f"{rows} rows", lambda: self.count()[0] == rows)
+
     def wait_for_snapshot(self) -> None:
         """Until one was published that holds everything that was committed."""
 
