@@ -5,6 +5,7 @@ import os
 import pytest
 from hypothesis import settings
 
+from tests.crash.tally import KillTally
 from tests.servers.fixtures import (
     dynamodb_local,
     dynamodb_local_faketime,
@@ -50,6 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(ServerTally(config), "server-tally")
+    config.pluginmanager.register(KillTally(), "kill-tally")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,0 +1,55 @@
+"""The tests of either engine: kill -9 at every crash point of a node's life."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from snapshotter.layout import pack_of_key
+from snapshotter.location import StoreParams
+from snapshotter.stores import open_store
+from tests.crash import stories
+from tests.crash.lives import Bench
+from tests.crash.nodes import MortalNode
+from tests.crash.stories import Landed, tell_all
+from tests.crash.tally import KEY
+from tests.restorer.stores import flip
+
+
+@pytest.fixture(autouse=True)
+def counted(landed: Landed, record_property: Callable[[str, object], None]) -> None:
+    """What landed in a test goes into its report."""
+    landed.report = lambda story, kills: record_property(KEY, f"{story}: {kills}")
+
+
+def test_a_bootstrap_killed_anywhere_goes_on(bench: Bench, landed: Landed) -> None:
+    tell_all("bootstrap", stories.bootstrap(bench), landed)
+
+
+def test_a_node_killed_anywhere_while_it_follows_and_publishes_goes_on(
+    bench: Bench, node: MortalNode, landed: Landed
+) -> None:
+    tell_all("changes and snapshots", stories.changes(bench, node), landed)
+
+
+def test_a_restore_killed_anywhere_goes_on(bench: Bench, location: str, landed: Landed) -> None:
+    tell_all("restore", stories.restore(bench, location), landed)
+
+
+def test_a_restore_that_gives_a_damaged_snapshot_up_may_be_killed(
+    bench: Bench, location: str, landed: Landed
+) -> None:
+    damaged = Path(f"{location.removeprefix('file://')}-damaged")
+    shutil.copytree(location.removeprefix("file://"), damaged)
+    store = open_store(f"file://{damaged}", StoreParams())
+    packs = [info.key for info in store.list(f"{bench.table.name}/packs/")]
+    newest = max(packs, key=lambda key: pack_of_key(bench.table.name, key))
+    flip(store, newest, 100)
+
+    story = stories.restore_past_damage(bench, f"file://{damaged}")
+    tell_all("restore past damage", story, landed, only=landed.is_new)
+
+
+def test_a_rebuild_killed_anywhere_goes_on(old_bench: Bench, landed: Landed) -> None:
+    tell_all("rebuild", stories.rebuild(old_bench), landed, only=landed.is_new)

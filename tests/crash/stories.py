@@ -1,0 +1,281 @@
+"""What is told to a node: its bootstrap, changes with snapshots, a restore.
+
+Each story is told once to learn which gates it passes, and then once for each of them. `landed`
+has the sites at which a process died, for the test that none was left out.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cdc.errors import Trimmed
+from snapshotter.errors import ObjectMissing
+from snapshotter.location import StoreParams
+from snapshotter.reader import read_pointer
+from snapshotter.stores import open_store
+from tests.crash.lives import Bench, Gate, Told
+from tests.crash.nodes import MortalNode
+from tests.e2e.nodes import Document
+from tests.servers.seaweedfs import SeaweedFS
+
+Story = Callable[[Gate], Told]
+
+_TOO_LONG_SECONDS = 25 * 3600.0
+_REBUILDS = {"dynamodb_stream_shard_not_found_behavior": "ready_before_load"}
+# Elsewhere the instant behind is the instant before the next.
+_DECISIVE = ("commit", "COMMIT", "put_if_match", "put_object")
+
+
+@dataclass
+class Landed:
+    """Kills by story, and the sites where they happened."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    sites: set[str] = field(default_factory=set)
+    report: Callable[[str, int], object] = lambda _story, _kills: None
+
+    def add(self, story: str, gate: Gate) -> None:
+        self.kills[story] += 1
+        self.sites.add(site_of(gate.at))
+
+    def is_new(self, site: str) -> bool:
+        """True if nothing died there yet."""
+        return site not in self.sites
+
+
+def site_of(gate: str) -> str:
+    """The site of `before SITE` or `behind SITE`."""
+    return gate.partition(" ")[2]
+
+
+def chosen(passed: Iterable[str], *, thorough: bool = False) -> Iterator[Gate]:
+    """The gates to die at: before each site, and in the middle of the story behind what decides.
+
+    `thorough`: before and behind each, at the first, the middle and the last passing.
+    """
+    for gate, times in Counter(line for line in passed if _is_gate(line)).items():
+        counts = {1, (times + 1) // 2, times} if thorough else set()
+        if gate.startswith("before"):
+            counts.add(1)
+        elif gate.partition("#")[0].endswith(_DECISIVE):
+            counts.add((times + 1) // 2)
+        yield from (Gate(gate, count) for count in sorted(counts))
+
+
+def _is_gate(line: str) -> bool:
+    return line.startswith(("before ", "behind "))
+
+
+def tell_all(
+    name: str,
+    story: Story,
+    landed: Landed,
+    *,
+    only: Callable[[str], bool] = lambda _site: True,
+    thorough: bool = False,
+) -> None:
+    """Tell a story without a gate, then with each that it passed."""
+    missed: dict[str, Gate] = {}
+    passed = [line for line in story(Gate()).gates() if only(site_of(line))]
+    hit: set[str] = set()
+    for gate in chosen(passed, thorough=thorough):
+        told = story(gate)
+        if told.deaths:
+            landed.add(name, gate)
+            hit.add(site_of(gate.at))
+        else:
+            missed[site_of(gate.at)] = gate
+    landed.report(name, landed.kills[name])
+    unhit = {site: gate for site, gate in missed.items() if site not in hit}
+    assert not unhit, f"{name}: the node never came to {', '.join(map(str, unhit.values()))}"
+
+
+# ---------------------------------------------------------------- the stories
+
+
+def bootstrap(bench: Bench) -> Story:
+    """An empty node loads the table, which changes meanwhile, and publishes its first snapshot."""
+
+    def tell(gate: Gate) -> Told:
+        location = f"file://{bench.folder}/bucket-{bench.rounds}"
+        node = bench.node(location)
+        _leave_half_a_write(bench.folder / f"bucket-{bench.rounds - 1}")
+        told = Told(bench, node, gate)
+        bench.table.on_scan = lambda: bench.write(3)
+        try:
+            told.begin()
+            told.until_ready()
+        finally:
+            bench.table.on_scan = lambda: None
+        told.until_marked()
+        told.until("the first snapshot", lambda: _has_snapshot(bench, location))
+        told.end()
+        told.assert_equal()
+        told.assert_audit()
+        told.assert_scanned_once()
+        return told
+
+    return tell
+
+
+def _leave_half_a_write(bucket: Path) -> None:
+    left = bucket / ".snowmelt" / "write-1-of-yesterday"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+
+
+def _has_snapshot(bench: Bench, location: str) -> bool:
+    try:
+        pointer = read_pointer(open_store(location, StoreParams()), bench.table.name)
+    except ObjectMissing:
+        return False
+    return pointer.current is not None
+
+
+def changes(bench: Bench, node: MortalNode) -> Story:
+    """A node that is up to date follows changes over a rollover and publishes on request."""
+
+    def tell(gate: Gate) -> Told:
+        told = Told(bench, node, gate)
+        told.begin()
+        told.until_ready()
+        for _ in range(2):
+            bench.write(60)
+            told.until_marked()
+            told.snapshot()
+            bench.table.rollover()
+        told.end()
+        told.assert_equal()
+        told.assert_audit()
+        assert told.calls("Scan") == []
+        return told
+
+    return tell
+
+
+def restore(bench: Bench, location: str) -> Story:
+    """A new node takes the newest snapshot and follows what came since."""
+
+    def tell(gate: Gate) -> Told:
+        node = bench.node(location, "bootstrap_only")
+        _leave_half_a_restore(node)
+        bench.write(20)
+        told = Told(bench, node, gate)
+        told.begin()
+        told.until_ready()
+        told.until_marked()
+        told.end()
+        told.assert_equal()
+        told.assert_audit()
+        told.assert_blocks_fetched_once()
+        assert told.calls("Scan") == []
+        return told
+
+    return tell
+
+
+def _leave_half_a_restore(node: MortalNode) -> None:
+    other = node.path.with_name(node.path.name + ".d") / "000001-000000000001-20260101T000000000Z"
+    other.mkdir(parents=True)
+    (other / node.path.name).write_bytes(os.urandom(100))
+
+
+# ---------------------------------------------------------------- rarer ways
+
+
+def restore_past_damage(bench: Bench, location: str) -> Story:
+    """The newest snapshot is damaged: a new node gives its half restore up and takes an older."""
+
+    def tell(gate: Gate) -> Told:
+        told = Told(bench, bench.node(location, "bootstrap_only"), gate)
+        told.begin()
+        told.until_ready()
+        told.until_marked()
+        told.end()
+        told.assert_equal()
+        told.assert_audit()
+        return told
+
+    return tell
+
+
+def rebuild(bench: Bench) -> Story:
+    """A file too old for the stream is built anew beside it, and what was built is given up once,
+    because its own position was lost too. Moves the clock of the bench on.
+    """
+
+    def tell(gate: Gate) -> Told:
+        node = bench.node(f"file://{bench.folder}/bucket-{bench.rounds}", params=_REBUILDS)
+        first = Told(bench, node, Gate())
+        first.begin()
+        first.until_ready()
+        first.end()
+        bench.write(20)
+        bench.clock.advance(_TOO_LONG_SECONDS)
+        pages = iter(range(10**6))
+        bench.table.on_scan = lambda: _lose(bench, next(pages))
+        told = Told(bench, node, gate)
+        try:
+            told.begin()
+            told.until("built anew", lambda: not node.status()["stale"])
+        finally:
+            bench.table.on_scan = lambda: None
+            bench.table.heal()
+        told.until_ready()
+        told.until_marked()
+        told.end()
+        told.assert_equal()
+        return told
+
+    return tell
+
+
+def _lose(bench: Bench, page: int) -> None:
+    if page == 0:
+        bench.write(5)
+        bench.table.fail("get_records", Trimmed("past the oldest"), times=4)
+    time.sleep(0.03)  # the scan is still under way when the position is lost
+
+
+def doctor(bench: Bench, location: str, server: SeaweedFS | None = None) -> Story:
+    """A doctor that died while it probed the store is in no other one's way."""
+
+    def tell(gate: Gate) -> Told:
+        node = bench.node(location)
+        told = Told(bench, node, gate)
+        key, secret = (server.access_key, server.secret_key) if server else ("nobody", "nobody")
+        node.environment = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}
+        words = ["doctor", "--table", bench.table.name, "--region", "eu-west-1"]
+        words += ["--endpoint-url", bench.endpoint_url, "--location", location]
+        words += ["--s3-endpoint", server.endpoint_url] if server else []
+        code = node.end_of(*words, at=gate.at, countdown=gate.countdown)
+        if code == -9:
+            told.deaths = 1
+            code = node.end_of(*words)
+        assert code == 0, node.with_log(f"ended with {code}")
+        return told
+
+    return tell
+
+
+def publish(bench: Bench, location: str, store: Document | None = None) -> Story:
+    """A node loads the table and publishes twice, to another kind of store."""
+
+    def tell(gate: Gate) -> Told:
+        told = Told(bench, bench.node(f"{location}-{bench.rounds}", store=store), gate)
+        told.begin()
+        told.until_ready()
+        told.snapshot()
+        bench.write(20)
+        told.until_marked()
+        told.snapshot()
+        told.end()
+        told.assert_equal()
+        told.assert_audit()
+        return told
+
+    return tell

@@ -1,0 +1,62 @@
+"""DuckDB nodes, killed at every crash point; besides what needs one engine only."""
+
+from tests.crash import stories
+from tests.crash.effects import sites
+from tests.crash.lives import Bench
+from tests.crash.points import (
+    counted,
+    test_a_bootstrap_killed_anywhere_goes_on,
+    test_a_node_killed_anywhere_while_it_follows_and_publishes_goes_on,
+    test_a_rebuild_killed_anywhere_goes_on,
+    test_a_restore_killed_anywhere_goes_on,
+    test_a_restore_that_gives_a_damaged_snapshot_up_may_be_killed,
+)
+from tests.crash.stories import Landed, tell_all
+from tests.servers.seaweedfs import SeaweedFS
+
+__all__ = [
+    "counted",
+    "test_a_bootstrap_killed_anywhere_goes_on",
+    "test_a_node_killed_anywhere_while_it_follows_and_publishes_goes_on",
+    "test_a_rebuild_killed_anywhere_goes_on",
+    "test_a_restore_killed_anywhere_goes_on",
+    "test_a_restore_that_gives_a_damaged_snapshot_up_may_be_killed",
+]
+
+ENGINE = "duckdb"
+
+
+def test_a_doctor_killed_anywhere_is_in_nobodys_way(
+    bench: Bench, location: str, landed: Landed
+) -> None:
+    tell_all("doctor", stories.doctor(bench, location), landed, only=landed.is_new)
+    memory = stories.doctor(bench, "memory://doctor")
+    tell_all("doctor, memory", memory, landed, only=landed.is_new)
+
+
+def test_a_node_that_publishes_into_memory_may_be_killed(bench: Bench, landed: Landed) -> None:
+    story = stories.publish(bench, "memory://bucket")
+    tell_all("memory", story, landed, only=landed.is_new)
+
+
+def test_a_node_that_publishes_to_s3_may_be_killed_anywhere(
+    bench: Bench, landed: Landed, seaweedfs: SeaweedFS
+) -> None:
+    store = {
+        "s3_auth": "key",
+        "s3_key": seaweedfs.access_key,
+        "s3_secret": seaweedfs.secret_key,
+        "s3_region": seaweedfs.region,
+        "s3_endpoint": seaweedfs.endpoint_url,
+    }
+    bucket = seaweedfs.bucket("crash")
+    publish = stories.publish(bench, f"s3://{bucket}/bucket", store)
+    tell_all("s3", publish, landed, only=landed.is_new)
+    doctor = stories.doctor(bench, f"s3://{bucket}/doctor", seaweedfs)
+    tell_all("doctor, s3", doctor, landed, only=landed.is_new)
+
+
+def test_no_crash_point_was_left_out(landed: Landed) -> None:
+    mine = {str(site) for site in sites() if not site.module.startswith("cdc.sqlite")}
+
+    assert mine <= landed.sites, f"nothing died at {sorted(mine - landed.sites)}"
