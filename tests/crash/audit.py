@@ -19,6 +19,8 @@ Committed = tuple[str, str]
 _NAME = "crash_audit"
 _CREATE = f"CREATE TABLE IF NOT EXISTS {_NAME} (shard TEXT, sequence TEXT, version BIGINT)"
 _ADD = f"INSERT INTO {_NAME} VALUES (?, ?, ?)"
+# One statement: DuckDB takes a millisecond for each row of `executemany`.
+_ADD_ALL = f"INSERT INTO {_NAME} SELECT unnest(?), unnest(?), unnest(?)"
 _READ = f"SELECT shard, sequence, version FROM {_NAME}"
 
 
@@ -56,7 +58,7 @@ def install() -> None:
         rows = [(*record, checkpoint.version) for record in last.of(committing[0])]
         if rows:
             cursor.execute(_CREATE)
-            cursor.executemany(_ADD, rows)
+            cursor.execute(_ADD_ALL, [*map(list, zip(*rows, strict=True))])
         write_checkpoint(cursor, checkpoint)
 
     def audited_finish(self: Any, known: Any, batch: Any, checkpoint: Any) -> Any:

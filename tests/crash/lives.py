@@ -80,7 +80,7 @@ class Bench:
                 "dynamodb_aws_access_key_id": "nobody",
                 "dynamodb_aws_secret_access_key": "nobody",
                 "endpoint_url": self.endpoint_url,
-                "dynamodb_stream_poll_interval": "20ms",
+                "dynamodb_stream_poll_interval": "50ms",
                 "scan_segments": SEGMENTS,
                 **(params or {}),
             },
