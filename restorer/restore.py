@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cdc.checkpoint import Lineage
 from cdc.engines import sidecars
 from restorer.decision import decide
-from restorer.errors import RestoreError, refusal
+from restorer.errors import ForeignLineage, RestoreError, refusal
 from restorer.facts import Facts, LocalFile, Policy, Published, Rejection, Selection, Trouble
 from restorer.fetch import THREADS, Progress
 from restorer.local import free_bytes, inspect_local, restore_lock
@@ -176,15 +177,16 @@ class _Flow:
         local = inspect_local(self.target, self._dataset) if given is None else given
         published, lineage = self._published, local.lineage
         if lineage is not None and published.lineage_id not in (None, lineage.id):
-            self._published = replace(published, epoch=self._published_epoch())
+            offered = self._published_lineage()
+            self._published = replace(published, epoch=None if offered is None else offered.epoch)
         return local
 
-    def _published_epoch(self) -> str | None:
+    def _published_lineage(self) -> Lineage | None:
         entry = self._entries.get(self._published.current or "")
         if entry is None:
             return None
         try:
-            return read_header(self._store, entry).checkpoint.lineage.epoch
+            return read_header(self._store, entry).checkpoint.lineage
         except SnapshotError:
             # The decision goes on without; whoever restores this snapshot learns what is wrong.
             return None
@@ -205,6 +207,8 @@ class _Flow:
     def _concluded(self, decision: Decision) -> RestoreReport:
         failure = self._failure(decision)
         if failure is None:
+            if decision.action is Action.BOOTSTRAP:
+                self._check_same_table()
             clean_staging(self.target)
         elif decision.action is Action.REFUSE:
             raise failure from self._store_error
@@ -214,6 +218,16 @@ class _Flow:
             rejected=tuple(self._rejected),
             failure=failure,
         )
+
+    def _check_same_table(self) -> None:
+        """Raise ForeignLineage if a bootstrap would publish another table where this one's lie."""
+        source = self._request.source
+        published = None if source is None else self._published_lineage()
+        if source is not None and published is not None and published.table_id != source[0]:
+            raise ForeignLineage(
+                f"{self._dataset} in {self._store.url}: the snapshots are of another table"
+                f" {published.table_name} than today's"
+            )
 
     def _failure(self, decision: Decision) -> RestoreError | SnapshotError | None:
         code, error = decision.exit_code, self._store_error

@@ -53,3 +53,17 @@ def test_a_restore_that_gives_a_damaged_snapshot_up_may_be_killed(
 
 def test_a_rebuild_killed_anywhere_goes_on(old_bench: Bench, landed: Landed) -> None:
     tell_all("rebuild", stories.rebuild(old_bench), landed, only=landed.is_new)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_nodes_killed_before_and_behind_the_first_the_middle_and_the_last_passing_go_on(
+    bench: Bench, node: MortalNode, location: str, landed: Landed
+) -> None:
+    told = {
+        "bootstrap": stories.bootstrap(bench),
+        "changes and snapshots": stories.changes(bench, node),
+        "restore": stories.restore(bench, location),
+    }
+    for name, story in told.items():
+        tell_all(f"{name}, thoroughly", story, landed, thorough=True)

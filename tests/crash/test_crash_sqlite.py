@@ -8,6 +8,7 @@ from tests.crash.points import (
     test_a_rebuild_killed_anywhere_goes_on,
     test_a_restore_killed_anywhere_goes_on,
     test_a_restore_that_gives_a_damaged_snapshot_up_may_be_killed,
+    test_nodes_killed_before_and_behind_the_first_the_middle_and_the_last_passing_go_on,
 )
 from tests.crash.stories import Landed
 
@@ -18,6 +19,7 @@ __all__ = [
     "test_a_rebuild_killed_anywhere_goes_on",
     "test_a_restore_killed_anywhere_goes_on",
     "test_a_restore_that_gives_a_damaged_snapshot_up_may_be_killed",
+    "test_nodes_killed_before_and_behind_the_first_the_middle_and_the_last_passing_go_on",
 ]
 
 ENGINE = "sqlite"

@@ -28,10 +28,12 @@ from restorer.switch import (
 )
 from restorer.verdict import Action
 from snapshotter import layout
+from snapshotter.reader import read_header, read_pointer
 from snapshotter.store import ObjectStore
 from tests.restorer.accelerators import DATASET, batch_of, plain_rows, rows_of
 from tests.restorer.conftest import Produce
 from tests.restorer.published import directory_store
+from tests.restorer.stores import LaterStore
 from tests.snapshotter.images import lineage
 
 ENGINES: tuple[Engine, ...] = ("duckdb", "sqlite")
@@ -130,6 +132,29 @@ def test_snapshots_of_another_stream_do_not_feed_this_node(
 
     assert refused.value.exit_code == 3
     assert not (tmp_path / "target.db").exists()
+
+
+def test_a_new_table_is_not_loaded_into_the_bucket_of_the_old_one(
+    store: ObjectStore, produce: Produce, tmp_path: Path
+) -> None:
+    produce().publish()
+    late = LaterStore(store, ahead_seconds=25 * 3600)
+    policy = Policy(shard_not_found_behavior="ready_after_load")
+    of_today = source_of(store)
+
+    new_stream = RestoreRequest(policy, source=(of_today[0], "arn:stream-9"))
+    assert restore(late, DATASET, tmp_path / "a", new_stream).decision.action is Action.BOOTSTRAP
+    with pytest.raises(ForeignLineage) as refused:
+        restore(late, DATASET, tmp_path / "b", RestoreRequest(policy, source=("table-9", "arn")))
+
+    assert refused.value.exit_code == 3
+
+
+def source_of(store: ObjectStore) -> tuple[str, str]:
+    """Table id and stream ARN of the newest snapshot."""
+    entry = read_pointer(store, DATASET).catalog[0]
+    lineage = read_header(store, entry).checkpoint.lineage
+    return lineage.table_id, lineage.stream_arn
 
 
 @pytest.mark.parametrize("content", [b"a letter to my grandmother", b"SQLite format 3\0 or not"])
