@@ -20,6 +20,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK := requirements-dev.lock
 
+# Two test workers for each core: half of the tests wait for a server, a process or a clock.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
+
 # Folders are written by different hands; a tool that gets a missing one stops.
 CODE := $(wildcard cdc snapshotter restorer snowmelt tests benchmarks)
 
@@ -63,7 +66,7 @@ servers:
 	@bash scripts/test-servers.sh
 
 test: $(STAMP) servers
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check $(CODE)

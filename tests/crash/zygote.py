@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.loaders
+import botocore.session
 
 from tests.crash import audit, effects
 
@@ -41,7 +43,11 @@ def _load() -> None:
     effects.install()
     for name in _LOADED_LATE:
         importlib.import_module(name)
-    boto3.client("dynamodb", "eu-west-1", aws_access_key_id="", aws_secret_access_key="")
+    # What botocore reads of its models is kept, and handed down to the forks.
+    loader = botocore.loaders.create_loader()
+    botocore.session.create_loader = lambda *_: loader
+    for service in ("dynamodb", "dynamodbstreams"):
+        boto3.client(service, "eu-west-1", aws_access_key_id="", aws_secret_access_key="")
     audit.install()
     _note_reads()
     _scale_down()

@@ -61,7 +61,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: "_Server"
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:  # the client was killed in the middle of its request
+            self.close_connection = True
+            return
         action = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
         status, answer = self.server.protocol.answer(action, json.loads(body))
         self._send(status, answer)

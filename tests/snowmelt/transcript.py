@@ -20,6 +20,8 @@ _ALWAYS = (
     (re.compile(r"stream/\d{4}-\d\d-\d\dT[0-9:.]+"), "stream/LABEL"),
     (re.compile(r"packs/[0-9a-f]/"), "packs/h/"),
     (re.compile(r"shardId-[0-9a-f-]+"), "SHARD"),
+    # Whichever of both comes first to the end of the space.
+    (re.compile(r"(apply a batch|append a scan page) to"), "append a scan page to"),
     (re.compile(r"held in \S+ \(PID \d+\)( by user \S+)?"), "held in PROGRAM (PID n)"),
 )
 
