@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import os
 import sys
 from typing import Annotated
@@ -36,6 +38,8 @@ def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
     from snowmelt.node import Node, stop_on_signals
 
     loaded = load(config)
+    with contextlib.suppress(OSError, RuntimeError):  # no stderr to write to
+        faulthandler.enable()  # the engines are native code: a fault in them tells its place
     stop = stop_on_signals()
     code = Node(loaded.config).run(stop)
     # Threads that are late (a hanging request) must not keep the process beyond its grace time.

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -196,25 +195,3 @@ def test_a_table_made_anew_is_another_lineage(
 
     with pytest.raises(LineageChanged, match="table"), follower.running():
         pass
-
-
-@pytest.mark.slow
-def test_three_real_rollovers_and_expired_iterators_lose_nothing(
-    dynamodb_local_faketime: Callable[[str], DynamoDBLocal], tmp_path: Path
-) -> None:
-    """Half an hour a second: shards roll over each 8 s and iterators live for half a second."""
-    server = dynamodb_local_faketime("+0 x1800")
-    follower = Follower(server, server.table(), tmp_path / "file", "sqlite")
-    # The server takes a connection that idled for a second for one that idled for half an hour.
-    follower.client = server.dynamodb(retries={"mode": "standard", "total_max_attempts": 9})
-
-    with follower.running(lambda status: status.scan.ended_at is not None) as capture:
-        turns = iter(range(100_000))
-
-        def has_rolled_over() -> bool:
-            follower.put(id=text(f"k-{next(turns) % 50}"), v=number(time.monotonic()))
-            return capture.status().shards.get("finished", 0) >= 3
-
-        wait(has_rolled_over, 60.0)
-        wait(follower.equals_the_table)
-        assert capture.status().iterator_refreshes_total > 0
