@@ -68,6 +68,10 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
     producer: _Text
 
 
+# Made while the module is loaded, for the reason that `snapshotter.sealed` gives.
+_HEADER = msgspec.json.Decoder(_Header)
+
+
 def block_count(length: int, block_size: int, preamble: int) -> int:
     """Blocks of a file, the preamble counted as one and a short last one too."""
     if length <= 0:
@@ -122,7 +126,7 @@ def _part_to_json(part: PartMap, manifests: dict[str, int]) -> _Part:
 def header_from_json(text: bytes, dataset: str, where: str) -> Header:
     """The header in `text`. Raises Corrupt; `where` begins the message."""
     try:
-        data = msgspec.json.decode(text, type=_Header)
+        data = _HEADER.decode(text)
         if data.dataset != dataset:
             raise Corrupt(f"{where}: header of another dataset, {data.dataset!r}")
         own_key = layout.manifest_key(dataset, data.snapshot_id)

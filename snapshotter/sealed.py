@@ -95,6 +95,14 @@ class _Page(msgspec.Struct, forbid_unknown_fields=True):
     older: _Text | None = None
 
 
+# Made while the module is loaded: msgspec lays a type out at its first use, and two threads that do
+# so at once end the process.
+_FORMAT = msgspec.json.Decoder(_Format)
+_BUCKET = msgspec.json.Decoder(_Bucket)
+_POINTER = msgspec.json.Decoder(_Pointer)
+_PAGE = msgspec.json.Decoder(_Page)
+
+
 def seal(value: Any, algorithm: DigestAlgorithm) -> bytes:
     """A JSON object with its digest in front."""
     rest = msgspec.json.encode(value)[1:]
@@ -105,8 +113,10 @@ def seal(value: Any, algorithm: DigestAlgorithm) -> bytes:
     )
 
 
-def unseal(data: bytes, kind: type[_T], where: str, *, limit: int = POINTER_LIMIT) -> _T:
-    """The object of type `kind` that was sealed. Raises Corrupt or FormatTooNew."""
+def unseal(
+    data: bytes, decoder: msgspec.json.Decoder[_T], where: str, *, limit: int = POINTER_LIMIT
+) -> _T:
+    """The object of the decoder's type that was sealed. Raises Corrupt or FormatTooNew."""
     if not _SEAL_BYTES < len(data) <= limit:
         raise Corrupt(f"{where}: {len(data)} bytes")
     head, rest = data[:_SEAL_BYTES], data[_SEAL_BYTES:]
@@ -119,12 +129,12 @@ def unseal(data: bytes, kind: type[_T], where: str, *, limit: int = POINTER_LIMI
         raise Corrupt(f"{where}: does not match its own digest")
     body = b"{" + rest
     try:
-        version = msgspec.json.decode(body, type=_Format).format
+        version = _FORMAT.decode(body).format
         if version > FORMAT_VERSION:
             raise FormatTooNew(f"{where}: format {version}, this reader knows {FORMAT_VERSION}")
         if version != FORMAT_VERSION:
             raise Corrupt(f"{where}: format {version} never existed")
-        return msgspec.json.decode(body, type=kind)
+        return decoder.decode(body)
     except msgspec.DecodeError as error:
         raise Corrupt(f"{where}: {error}") from error
 
@@ -137,7 +147,7 @@ def encode_bucket(dataset: str, bucket_id: str, algorithm: DigestAlgorithm = "bl
 def decode_bucket(data: bytes, dataset: str) -> str:
     """The bucket's identity. Raises Corrupt or FormatTooNew."""
     where = layout.bucket_key(dataset)
-    bucket = unseal(data, _Bucket, where, limit=BUCKET_LIMIT)
+    bucket = unseal(data, _BUCKET, where, limit=BUCKET_LIMIT)
     if bucket.dataset != dataset:
         raise Corrupt(f"{where}: written for dataset {bucket.dataset!r}")
     return bucket.bucket_id
@@ -173,7 +183,7 @@ def encode_pointer(pointer: Pointer, algorithm: DigestAlgorithm = "blake3") -> b
 def decode_pointer(data: bytes, dataset: str) -> Pointer:
     """The pointer in `head.json`. Raises Corrupt or FormatTooNew."""
     where = layout.pointer_key(dataset)
-    raw = unseal(data, _Pointer, where)
+    raw = unseal(data, _POINTER, where)
     if raw.dataset != dataset:
         raise Corrupt(f"{where}: written for dataset {raw.dataset!r}")
     try:
@@ -228,7 +238,7 @@ def decode_page(
     data: bytes, dataset: str, where: str
 ) -> tuple[tuple[CatalogEntry, ...], str | None]:
     """Entries of a page and the key of the next. Raises Corrupt or FormatTooNew."""
-    page = unseal(data, _Page, where)
+    page = unseal(data, _PAGE, where)
     if page.dataset != dataset:
         raise Corrupt(f"{where}: written for dataset {page.dataset!r}")
     try:

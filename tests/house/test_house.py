@@ -160,6 +160,21 @@ def test_a_pure_module_touches_nothing(module: str) -> None:
     assert set(_imported(file)) & set(_contract("pure")["forbidden_modules"]) == set()
 
 
+def test_types_are_laid_out_while_modules_are_loaded() -> None:
+    """msgspec lays a type out at its first use; two datasets that began together crashed in it."""
+    calls = [
+        f"{_relative(file)}:{node.lineno}"
+        for package in PACKAGES
+        for file in (ROOT / package).rglob("*.py")
+        for node in ast.walk(_tree(file))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("msgspec.json.decode", "msgspec.msgpack.decode")
+        and any(keyword.arg == "type" for keyword in node.keywords)
+    ]
+
+    assert calls == []
+
+
 def test_dependencies_have_floors_and_no_ceilings() -> None:
     project = _pyproject()["project"]
     extras = project["optional-dependencies"].values()
