@@ -80,7 +80,7 @@ def _scale_down() -> None:
 
     duckdb_upkeep.FOLD_ROWS = 40
     duckdb_accelerator.CHECKPOINT_WAL_BYTES = 64 * 1024  # type: ignore[attr-defined]
-    sqlite_checkpointer.LOG_LIMIT_BYTES = 64 * 1024
+    sqlite_checkpointer.LOG_LIMIT_BYTES = 512 * 1024  # less, and no freeze finds a log
     limits: Any = catalog.push
     limits.__kwdefaults__["limit"] = 2
 
