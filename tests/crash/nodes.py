@@ -31,7 +31,21 @@ class Zygote:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self._forked: set[int] = set()
         self._answer()
+
+    def fork(self, **order: Any) -> int:
+        """The process id of a new process, which is the caller's to wait for."""
+        pid = int(self.ask(**order)["pid"])
+        self._forked.add(pid)
+        return pid
+
+    def ended(self, pid: int, seconds: float) -> int | None:
+        """How a process ended, waited for so long; None if it runs on."""
+        code: int | None = self.ask(wait=pid, seconds=seconds)["status"]
+        if code is not None:
+            self._forked.discard(pid)
+        return code
 
     def ask(self, **order: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -40,6 +54,10 @@ class Zygote:
         return self._answer()
 
     def close(self) -> None:
+        """End it, and whatever a test that failed left running."""
+        for pid in self._forked:
+            if self.ask(wait=pid, seconds=0.0)["status"] is None:
+                os.kill(pid, signal.SIGKILL)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
@@ -78,7 +96,7 @@ class Forked:
 
     def _wait(self, seconds: float) -> int | None:
         if self.returncode is None:
-            self.returncode = self.zygote.ask(wait=self.pid, seconds=seconds)["status"]
+            self.returncode = self.zygote.ended(self.pid, seconds)
         return self.returncode
 
 
@@ -122,7 +140,7 @@ class MortalNode(Node):
         return passed(self.trace)
 
     def _forked(self, words: list[str], at: str, countdown: int) -> Forked:
-        answer = self.zygote.ask(
+        pid = self.zygote.fork(
             run=words,
             home=str(self.home),
             log=str(self.log),
@@ -131,4 +149,4 @@ class MortalNode(Node):
             at=at,
             countdown=countdown,
         )
-        return Forked(self.zygote, answer["pid"])
+        return Forked(self.zygote, pid)
