@@ -20,8 +20,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK := requirements-dev.lock
 
-# Two test workers for each core: half of the tests wait for a server, a process or a clock.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
+# Two test workers for each core: half of the tests wait for a server, a process or a clock. Each
+# has servers of its own, so there is an end to it.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(8, 2 * (os.cpu_count() or 1)))')
 
 # Folders are written by different hands; a tool that gets a missing one stops.
 CODE := $(wildcard cdc snapshotter restorer snowmelt tests benchmarks)

@@ -26,6 +26,7 @@ from cdc.lineage_events import (
     PageRead,
     PositionRefused,
     ShardRefused,
+    TimePassed,
 )
 from cdc.pace import Discovery, ShardPace
 from cdc.polling import PageFetched, ShardsFetched, Workers, list_shards, poll
@@ -230,7 +231,8 @@ class StreamReader:
                 self._forget_iterator(shard_id)
                 self.graph.handle(IteratorLost(shard_id))
                 # After a standstill: START would answer, and not say what was trimmed meanwhile.
-                self.advance(service_now)
+                self.graph.handle(TimePassed(shard_id, service_now))
+                self.check_losses()
             case Reaction.LOSE:
                 self._forget_iterator(shard_id)
                 self._refuse(shard_id, error, service_now)

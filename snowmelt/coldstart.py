@@ -2,7 +2,8 @@
 
 A node without snapshots decides the same way with an empty catalog. A bootstrap is single-flight
 per dataset: while another node announces its progress in the pointer, this one waits for the
-snapshot that will come of it; a heartbeat that stopped frees the others after a minute.
+snapshot that will come of it; a heartbeat that stopped frees the others after a minute, and a node
+that was killed itself sooner.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from snowmelt import files
 from snowmelt.wiring import DatasetPlan
 
 HEARTBEAT_LIMIT_SECONDS = 60.0
+ORPHANED_SECONDS = 15.0  # three heartbeats, for a writer whose process is gone besides
 READ_UNIT_BYTES = 4096
 
 Progress = Callable[[int, int], None]
@@ -106,34 +108,29 @@ def bootstrapping_elsewhere(plan: DatasetPlan, local: LocalFile) -> str | None:
     share = pointer.bootstrap_progress
     # The generation of an unfinished bootstrap is its own: it was this node, before a restart.
     is_ours = local.exists and not local.is_complete and local.generation == pointer.generation
-    if share is None or is_ours or _is_over(pointer.holder, plan.holder):
+    if share is None or is_ours or pointer.holder == plan.holder:
         return None
-    if plan.store.now() - pointer.heartbeat_at > HEARTBEAT_LIMIT_SECONDS:
+    limit = ORPHANED_SECONDS if _is_gone(pointer.holder, plan.holder) else HEARTBEAT_LIMIT_SECONDS
+    if plan.store.now() - pointer.heartbeat_at > limit:
         return None
     return f"waiting: writer bootstrapping {share * 100:.0f} %"
 
 
-def _is_over(holder: str, ours: str) -> bool:
-    """True for this process, and for one of this machine that does not run any more.
+def _is_gone(holder: str, ours: str) -> bool:
+    """True if the holder was a process of this machine and is not to be found any more.
 
-    A node that was killed before its first commit need not wait for its own heartbeat to age.
+    Containers that share a host name do not see each other's processes, so this alone frees nobody.
     """
     host, _, process = holder.rpartition("/")
-    if holder == ours:
-        return True
-    return host == ours.rpartition("/")[0] and not _runs(process)
-
-
-def _runs(process: str) -> bool:
-    if not process.isdecimal():
-        return True
+    if host != ours.rpartition("/")[0] or not process.isdecimal():
+        return False
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:
-        return False
+        return True
     except OSError:
-        return True  # it is somebody else's
-    return True
+        return False  # it is somebody else's
+    return False
 
 
 @dataclass(frozen=True, slots=True)

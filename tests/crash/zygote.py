@@ -72,10 +72,11 @@ def _scale_down() -> None:
     """
     from cdc import duckdb_accelerator, duckdb_upkeep, polling, sqlite_checkpointer, tip
     from snapshotter import catalog
-    from snowmelt import parameters
+    from snowmelt import coldstart, parameters
 
     tip.PROOF_SECONDS = 0.1
     parameters.FASTEST_POLL_SECONDS = 0.02
+    coldstart.ORPHANED_SECONDS = 0.1
     polling._LONGEST_WAIT_SECONDS = 0.05
 
     duckdb_upkeep.FOLD_ROWS = 40

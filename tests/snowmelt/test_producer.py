@@ -235,13 +235,15 @@ def test_a_bootstrap_is_told_to_others_until_its_snapshot_is_there(
     assert bootstrapping_elsewhere(other, LocalFile()) is None
 
 
-def test_a_bootstrap_of_a_process_of_this_machine_that_died_is_waited_for_by_nobody(
-    node: Node,
+def test_a_process_of_this_machine_that_died_is_waited_for_no_longer_than_three_heartbeats(
+    node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with subprocess.Popen(["true"]) as process:
         pass
     dead = replace(node.plan)
     vars(dead)["holder"] = f"{socket.gethostname()}/{process.pid}"
     Node(dead, node.file, status=node.status).producer.announce_bootstrap()
+    assert bootstrapping_elsewhere(node.plan, LocalFile()) is not None
+    monkeypatch.setattr("snowmelt.coldstart.ORPHANED_SECONDS", 0.0)
 
     assert bootstrapping_elsewhere(node.plan, LocalFile()) is None
