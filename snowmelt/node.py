@@ -6,7 +6,6 @@ that what is pending is committed while `/v1/ready` can still be asked.
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -68,28 +67,6 @@ class Node:
             return 1
         self._log.info("node_stopped")
         return 0
-
-
-class Stop(threading.Event):
-    """An event that a signal sets. `signal`: which one."""
-
-    signal: int = signal.SIGTERM
-
-
-def stop_on_signals() -> Stop:
-    """An event that SIGTERM and SIGINT set; a second signal ends the process at once."""
-    stop = Stop()
-
-    def handle(number: int, _frame: object) -> None:
-        if stop.is_set():
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        stop.signal = number
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
-    return stop
 
 
 def _switches(config: Config) -> dict[str, frozenset[str]]:

@@ -35,7 +35,8 @@ def register(app: typer.Typer) -> None:
 
 def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Run until SIGTERM."""
-    from snowmelt.node import Node, stop_on_signals
+    from snowmelt.node import Node
+    from snowmelt.stopping import stop_on_signals
 
     loaded = load(config)
     with contextlib.suppress(OSError, RuntimeError):  # no stderr to write to
@@ -59,7 +60,7 @@ def bootstrap(
     """Scan the table, read the stream until caught up, and end."""
     from cdc.errors import CdcError
     from snowmelt.load import load_table
-    from snowmelt.node import stop_on_signals
+    from snowmelt.stopping import stop_on_signals
     from snowmelt.wiring import wire
 
     settings = load(config).config

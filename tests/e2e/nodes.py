@@ -3,6 +3,7 @@
 Every wait has a bound; when it passes, the failure carries the end of the node's log.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -163,6 +164,9 @@ class Node:
         try:
             return process.wait(timeout=self.patience_seconds)
         except subprocess.TimeoutExpired:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.send_signal(signal.SIGABRT)  # each thread tells where it is
+                process.wait(timeout=10)
             self.kill()
             raise AssertionError(self.with_log("did not end after SIGTERM")) from None
 
