@@ -11,6 +11,7 @@ table, so a scan stays below `max_rcu`. Times are those of one monotonic clock, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from cdc.backoff import delay_seconds
@@ -29,9 +30,10 @@ def segments_for(item_count: int) -> int:
     return next((count for below, count in _SEGMENTS if item_count < below), _MOST_SEGMENTS)
 
 
-def begin_scan(segments: int, started_at: float) -> ScanProgress:
+def begin_scan(segments: int, started_at: float, excluded: Iterable[str] = ()) -> ScanProgress:
     """Progress of a scan that begins. `started_at`: service time."""
-    return ScanProgress(started_at, tuple(SegmentProgress() for _ in range(segments)))
+    progress = tuple(SegmentProgress() for _ in range(segments))
+    return ScanProgress(started_at, progress, excluded=tuple(sorted(excluded)))
 
 
 @dataclass(slots=True)

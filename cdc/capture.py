@@ -89,6 +89,7 @@ class Capture:
         committer = Committer(
             self._accelerator,
             opened.checkpoint,
+            rules=self._settings.columns,
             generation=self._generation,
             now=self._source.now,
             workers=self._workers,

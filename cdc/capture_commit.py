@@ -18,6 +18,7 @@ from cdc.accelerator import Accelerator
 from cdc.backoff import delay_seconds
 from cdc.batch import Batch, empty_batch
 from cdc.checkpoint import Checkpoint, ScanProgress, ShardProgress
+from cdc.column_rules import ColumnRules
 from cdc.decode import Decoder, ShardRecords
 from cdc.errors import FileUnusable, NoSpace
 from cdc.polling import Workers
@@ -32,14 +33,17 @@ Write = Callable[[Batch, Checkpoint], None]
 class Committer:
     """The one writer of the file. `checkpoint`: the last commit's; totals count since the start.
 
+    Raises ColumnsRefused if the file's columns contradict the declared ones.
+
     `records`, `batches` and `ttl_deletes` are those of the stream.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a run has, each by name
         self,
         accelerator: Accelerator,
         checkpoint: Checkpoint,
         *,
+        rules: ColumnRules,
         generation: Callable[[], int],
         now: Callable[[], float],
         workers: Workers,
@@ -54,8 +58,8 @@ class Committer:
         self.quarantined = 0
         self.misfits: Counter[str] = Counter()
         self._accelerator = accelerator
-        self._decoder = Decoder(accelerator.keys)
-        self._columns = accelerator.columns()
+        self._columns = rules.beginning(accelerator.columns())
+        self._decoder = Decoder(accelerator.keys, rules)
         self._generation = generation
         self._now = now
         self._workers = workers

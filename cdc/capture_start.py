@@ -51,16 +51,18 @@ def open_capture(
 ) -> Opened | None:
     """Describe the table, then resume from the file's checkpoint or commit the first one.
 
-    None if it was stopped meanwhile. Raises LineageChanged, and at a first start what a person has
-    to repair.
+    None if it was stopped meanwhile. Raises LineageChanged, ColumnsRefused, and at a first start
+    what a person has to repair.
     """
     description = patience.insist("describe", source.describe)
     if description is None:
         return None
     horizon = Horizon(retention_seconds=description.retention_seconds)
+    settings.columns.check_keys(description.keys)
     checkpoint = accelerator.checkpoint()
     if checkpoint is not None:
         check_same_source(checkpoint.lineage, description)
+        settings.columns.check_excluded(checkpoint.scan.excluded)
         graph = ShardGraph.resume(checkpoint.shards, horizon)
         return Opened(description, checkpoint, graph, is_bootstrap=False)
     listing = patience.insist("listing", source.list_shards)
@@ -143,10 +145,10 @@ def _begin(
         ),
         generation=generation,
         version=1,
-        scan=begin_scan(segments, began_at),
+        scan=begin_scan(segments, began_at, settings.columns.excluded),
         shards=graph.progress(),
         updated_at=began_at,
     )
-    columns = accelerator.columns()
+    columns = settings.columns.beginning(accelerator.columns())
     accelerator.apply(empty_batch(columns), checkpoint)
     return Opened(description, checkpoint, graph, is_bootstrap=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from cdc.checkpoint import Checkpoint, age_seconds, resumable_until
+from cdc.column_rules import ColumnRules
 from cdc.troubles import Troubles
 from cdc.watermark import RESOLUTION_SECONDS, lag_seconds
 
@@ -31,6 +32,7 @@ class CaptureSettings:
     # Records older than this before the bootstrap's start are left to the scan. Clocks may differ
     # by as much, and creation times of an emulator are rounded to the minute.
     skip_slack_seconds: float = 300.0
+    columns: ColumnRules = field(default_factory=ColumnRules)
     # A node waits until somebody makes room; a command that loads once ends and says so.
     waits_for_space: bool = True
 

@@ -79,11 +79,15 @@ class SegmentProgress:
 
 @dataclass(frozen=True, slots=True)
 class ScanProgress:
-    """Progress of the bootstrap scan. A key belongs to its segment *and* to the segment count."""
+    """Progress of the bootstrap scan. A key belongs to its segment *and* to the segment count.
+
+    `excluded`: attributes that rows are stored without, from the scan on.
+    """
 
     started_at: float
     segments: tuple[SegmentProgress, ...]
     ended_at: float | None = None
+    excluded: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -204,6 +208,7 @@ def to_json(checkpoint: Checkpoint) -> dict[str, Any]:
                 {"last_key": segment.last_key, "done": segment.done, "rows": segment.rows}
                 for segment in checkpoint.scan.segments
             ],
+            "excluded": list(checkpoint.scan.excluded),
         },
         "shards": {
             shard.shard_id: {
@@ -241,6 +246,7 @@ def from_json(data: Mapping[str, Any]) -> Checkpoint:
             started_at=float(scan["started_at"]),
             ended_at=scan["ended_at"],
             segments=tuple(SegmentProgress(**segment) for segment in scan["segments"]),
+            excluded=tuple(scan.get("excluded", ())),
         ),
         shards={
             shard_id: ShardProgress(

@@ -7,14 +7,14 @@ lose data, and its type is never changed while applying.
     item(row) = inverse of every filled cell, then overridden by `_rest`
 
 A NULL cell means: the attribute is absent, or it stands in `_rest`. Names that are empty, too
-long, reserved, or equal to an earlier column's but for case get no column. At most `COLUMN_BUDGET`
-columns, first by frequency; the rest of the attributes live in `_rest`.
+long, reserved, or equal to an earlier column's but for case get no column. Columns are bounded by a
+budget: those of the key first, then by frequency; the rest of the attributes live in `_rest`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -108,23 +108,36 @@ def _roomy_scale(scale: int) -> int:
 
 
 def promote(
-    columns: Columns, unseen: Mapping[str, AttributeFacts], *, budget: int = COLUMN_BUDGET
+    columns: Columns,
+    unseen: Mapping[str, AttributeFacts],
+    *,
+    first: Sequence[str] = (),
+    budget: int = COLUMN_BUDGET,
 ) -> Columns:
-    """The columns after a batch that showed attributes without one, the frequent ones first."""
-    taken = {name.casefold() for name in columns.names}
+    """The columns after a batch that showed attributes without one: `first`, then the frequent."""
+    taken = {folded(name) for name in columns.names}
+    ranks = {name: rank for rank, name in enumerate(first)}
+
+    def order(name: str) -> tuple[int, int, str]:
+        return ranks.get(name, len(ranks)), -unseen[name].count, name
+
     new: list[Column] = []
-    for name, facts in sorted(unseen.items(), key=lambda entry: (-entry[1].count, entry[0])):
-        folded = name.casefold()
+    for name in sorted(unseen, key=order):
+        facts = unseen[name]
         if len(columns) + len(new) >= budget:
             break
-        if folded in taken or folded in RESERVED or not _is_nameable(name):
+        if folded(name) in taken or not is_nameable(name) or facts.tags <= {"NULL"}:
             continue
-        if facts.tags <= {"NULL"}:
-            continue
-        taken.add(folded)
+        taken.add(folded(name))
         new.append(Column(name, *kind_of(facts)))
     return columns.added(new)
 
 
-def _is_nameable(name: str) -> bool:
-    return 0 < len(name) <= _NAME_LIMIT and name.isprintable()
+def folded(name: str) -> str:
+    """The name as engines compare it; two columns never share one."""
+    return name.casefold()
+
+
+def is_nameable(name: str) -> bool:
+    """True if an attribute of this name may have a column."""
+    return 0 < len(name) <= _NAME_LIMIT and name.isprintable() and folded(name) not in RESERVED

@@ -9,8 +9,9 @@ One row leaves per identity: the last one in order of arrival.
 
 Poison: a record that cannot be decoded (a lone surrogate, broken base64 in a key, no new image)
 fails the vectorised statement, and only then is it looked for. It goes into `Batch.poison` with
-its bytes, and the rest of the batch goes on. Its row keeps the content it had before, which is
-older than the stream says: whoever commits a batch with poison must mark the dataset degraded.
+its bytes, excluded attributes cut out, and the rest of the batch goes on. Its row keeps the content
+it had before, which is older than the stream says: whoever commits a batch with poison must mark
+the dataset degraded.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from dataclasses import dataclass
 import msgspec
 
 from cdc.batch import Batch, Poison
-from cdc.columns import COLUMN_BUDGET, Columns
+from cdc.column_rules import ColumnRules
+from cdc.columns import Columns
 from cdc.decode_engine import Decoded, DecodeEngine, Undecodable, key_identity
 from cdc.keys import KeySchema
+from cdc.misfits import without
 from cdc.records import StreamRecord
 
 SCAN = "scan"
@@ -47,16 +50,16 @@ class Decoder:
     def __init__(
         self,
         keys: KeySchema,
+        rules: ColumnRules | None = None,
         *,
-        column_budget: int = COLUMN_BUDGET,
         threads: int = 1,
         memory_limit: str = "512MB",
     ) -> None:
         self._keys = keys
         self._names_counted: set[str] = set()
-        self._engine = DecodeEngine(
-            keys, column_budget=column_budget, threads=threads, memory_limit=memory_limit
-        )
+        rules = rules or ColumnRules()
+        self._excluded = rules.excluded
+        self._engine = DecodeEngine(keys, rules, threads=threads, memory_limit=memory_limit)
 
     def close(self) -> None:
         """Release the instance's memory."""
@@ -84,7 +87,7 @@ class Decoder:
         decoded = self._decode(images, keys, columns, bad)
         shards = [page.shard_id for page in pages for _ in page.records] if bad else []
         poison = [
-            Poison(shards[i], records[i].sequence, reason, images[i] or keys[i] or b"")
+            self._poison(shards[i], records[i].sequence, reason, images[i] or keys[i] or b"")
             for i, reason in sorted(bad.items())
         ]
         expired = sum(record.is_ttl for record in records if record.event_name == "REMOVE")
@@ -99,10 +102,18 @@ class Decoder:
         bad: dict[int, str] = {}
         decoded = self._decode(images, [None] * len(images), columns, bad)
         poison = [
-            Poison(SCAN, hashlib.sha256(images[i]).hexdigest()[:32], reason, images[i])
+            self._poison(SCAN, hashlib.sha256(images[i]).hexdigest()[:32], reason, images[i])
             for i, reason in sorted(bad.items())
         ]
         return self._batch(decoded, poison, records=len(items), ttl_deletes=0)
+
+    def _poison(self, shard_id: str, sequence: str, reason: str, raw: bytes) -> Poison:
+        """A record to be put aside, without what is excluded, which a reason may quote."""
+        if not self._excluded:
+            return Poison(shard_id, sequence, reason, raw)
+        kept = without(raw, self._excluded)
+        told = "cannot be decoded; not quoted, because attributes are excluded"
+        return Poison(shard_id, sequence, told, b"" if kept is None else kept)
 
     def _batch(
         self, decoded: Decoded, poison: list[Poison], *, records: int, ttl_deletes: int

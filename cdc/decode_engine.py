@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cdc.batch import schema_of
+from cdc.column_rules import ColumnRules
 from cdc.columns import Columns, promote
 from cdc.decode_sql import rows_query
 from cdc.errors import Retryable
@@ -59,10 +60,11 @@ class DecodeEngine:
     """Decodes changes of one table. `memory_limit` as DuckDB spells it."""
 
     def __init__(
-        self, keys: KeySchema, *, column_budget: int, threads: int, memory_limit: str
+        self, keys: KeySchema, rules: ColumnRules, *, threads: int, memory_limit: str
     ) -> None:
         self._keys = keys
-        self._budget = column_budget
+        self._rules = rules
+        self._first = (*(attribute.name for attribute in keys.attributes), *rules.preferred)
         self._prepared: Columns | None = None
         self._connection = duckdb.connect(
             ":memory:",
@@ -92,8 +94,9 @@ class DecodeEngine:
         Raises Undecodable for bad data, Retryable if the memory limit is too small.
         """
         cells = self._cells(images, keys, columns)
-        left = _leftovers(images, cells, columns, learn=len(columns) < self._budget)
-        grown = promote(columns, left.unseen, budget=self._budget)
+        budget = self._rules.budget
+        left = _leftovers(images, cells, columns, learn=len(columns) < budget)
+        grown = promote(columns, left.unseen, first=self._first, budget=budget)
         if len(grown) > len(columns):
             cells = self._cells(images, keys, grown)
             left = _leftovers(images, cells, grown, learn=False)
@@ -124,7 +127,10 @@ class DecodeEngine:
             missing = pc.subtract(missing, is_exact.cast(pa.int64()))
         misfits = pc.indices_nonzero(pc.fill_null(missing, 0))
         patterns = zip(*(is_exact.take(misfits).to_pylist() for is_exact in exact), strict=True)
-        claimed = _claimed(patterns, columns) if columns.all else [frozenset()] * len(misfits)
+        # What is excluded is not looked for in `_rest` either.
+        claimed = [self._rules.excluded] * len(misfits)
+        if columns.all:
+            claimed = _claimed(patterns, columns, self._rules.excluded)
         return _Cells(identities, arrays, misfits.to_pylist(), claimed)
 
     def _identities(
@@ -155,7 +161,7 @@ class DecodeEngine:
         if self._prepared is not None:
             self._prepared = None
             self._connection.execute("DEALLOCATE decode").fetchall()
-        query = rows_query(self._keys, columns, _INPUT)
+        query = rows_query(self._keys, columns, _INPUT, self._rules.excluded)
         self._connection.execute(f"PREPARE decode AS {query}").fetchall()
         self._prepared = columns
 
@@ -232,13 +238,15 @@ def _leftovers(
         raise Undecodable(str(error)) from error
 
 
-def _claimed(patterns: Iterable[tuple[Any, ...]], columns: Columns) -> list[frozenset[str]]:
+def _claimed(
+    patterns: Iterable[tuple[Any, ...]], columns: Columns, excluded: frozenset[str]
+) -> list[frozenset[str]]:
     names = columns.names
     seen: dict[tuple[Any, ...], frozenset[str]] = {}
     claimed = []
     for pattern in patterns:
         if pattern not in seen:
-            seen[pattern] = frozenset(compress(names, pattern))
+            seen[pattern] = excluded.union(compress(names, pattern))
         claimed.append(seen[pattern])
     return claimed
 

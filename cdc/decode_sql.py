@@ -22,11 +22,14 @@ _TAGS: dict[Kind, str] = {
 _DECIMAL_DIGITS = 38
 
 
-def rows_query(keys: KeySchema, columns: Columns, source: str) -> str:
+def rows_query(
+    keys: KeySchema, columns: Columns, source: str, excluded: frozenset[str] = frozenset()
+) -> str:
     """One row for each row of `source`, which has `image` or, for a deleted item, `keys`.
 
     Columns: `h`, the identity as `KeySchema.identity` has it, NULL where Python has to decide; c0,
-    c1, … the cells (for json the typed text); `names`, the number of attributes in the image.
+    c1, … the cells (for json the typed text); `names`, the number of attributes in the image, less
+    the `excluded` ones.
     """
     texts, typed = _key_texts(keys, columns)
     selected = [_identity(keys, texts)]
@@ -34,8 +37,16 @@ def rows_query(keys: KeySchema, columns: Columns, source: str) -> str:
         structure = {column.name: _member(column) for column in columns}
         typed.append(f"json_transform(image, {_literal(json.dumps(structure))}) AS typed")
         selected += [f"{_cell(column, i)} AS c{i}" for i, column in enumerate(columns)]
-    selected.append("len(json_keys(image)) AS names")
+    selected.append(f"{_names(excluded)} AS names")
     return f"SELECT {', '.join(selected)} FROM (SELECT image, {', '.join(typed)} FROM {source})"
+
+
+def _names(excluded: frozenset[str]) -> str:
+    names = "json_keys(image)"
+    if not excluded:
+        return f"len({names})"
+    listed = ", ".join(_literal(name) for name in sorted(excluded))
+    return f"len({names}) - len(list_intersect({names}, [{listed}]))"
 
 
 def _key_texts(keys: KeySchema, columns: Columns) -> tuple[list[str], list[str]]:

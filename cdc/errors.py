@@ -12,7 +12,7 @@ CdcError
 │   ├── Trimmed
 │   └── ShardNotFound
 └── Permanent        a person has to change something
-    ├── TableNotFound, StreamDisabled, ViewTypeUnsupported, LineageChanged
+    ├── TableNotFound, StreamDisabled, ViewTypeUnsupported, LineageChanged, ColumnsRefused
     └── FileUnusable, FileBusy, NoSpace, FormatUnknown
 
 A message says what happened and where, on one line; `hint` says what to do. SDK and driver errors
@@ -123,6 +123,13 @@ class LineageChanged(Permanent):
 
     exit_code = 3
     hint = "if the change was intended, run `snowmelt bootstrap --replace`"
+
+
+class ColumnsRefused(Permanent):
+    """The configured columns do not fit the table's key or the file."""
+
+    exit_code = 2
+    hint = "correct the dataset's columns, or run `snowmelt bootstrap --replace`"
 
 
 class FileUnusable(Permanent):

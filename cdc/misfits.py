@@ -54,6 +54,14 @@ def leftovers(
     )
 
 
+def without(image: bytes, names: frozenset[str]) -> bytes | None:
+    """The image less these attributes; None if it cannot be taken apart."""
+    try:
+        return _ENCODER.encode(_unclaimed(_IMAGE.decode(image), names))
+    except (msgspec.MsgspecError, UnicodeError):
+        return None
+
+
 def _unclaimed(image: dict[str, msgspec.Raw], claimed: frozenset[str]) -> dict[str, msgspec.Raw]:
     return {name: raw for name, raw in image.items() if name not in claimed}
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from cdc.batch import Batch
+from cdc.column_rules import ColumnRules
 from cdc.columns import Column, Columns
 from cdc.decode import OTHER_ATTRIBUTES, Decoder, ShardRecords
 from cdc.errors import Retryable
@@ -161,18 +162,18 @@ def test_names_that_clash_by_case_share_no_column(decoder: Decoder) -> None:
     assert batch.misfits == {"V": 1, "": 1}
 
 
-def test_columns_beyond_the_budget_are_not_added() -> None:
-    decoder = Decoder(KEYS, column_budget=2)
+def test_the_key_comes_first_and_columns_beyond_the_budget_are_not_added() -> None:
+    decoder = Decoder(KEYS, ColumnRules(budget=2))
     item = {"id": {"S": "1"}, "a": {"S": "x"}, "b": {"S": "y"}}
 
     batch = decoder.scan([_raw(item)], Columns())
 
-    assert batch.columns.names == ("a", "b")
-    assert _rests(batch) == [{"id": {"S": "1"}}]
+    assert batch.columns.names == ("id", "a")
+    assert _rests(batch) == [{"b": {"S": "y"}}]
 
 
 def test_names_made_of_data_do_not_fill_the_counters() -> None:
-    decoder = Decoder(KEYS, column_budget=1)
+    decoder = Decoder(KEYS, ColumnRules(budget=1))
     columns = Columns((Column("id", "text"),))
     items = [{"id": {"S": str(i)}, f"name-{i}": {"S": "x"}} for i in range(500)]
 

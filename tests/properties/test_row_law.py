@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdc.batch import Batch, schema_of
+from cdc.column_rules import ColumnRules
 from cdc.columns import Columns
 from cdc.decode import Decoder, ShardRecords
 from cdc.keys import Item, KeySchema
@@ -23,7 +24,7 @@ from tests.properties.items import columns, items, key_of, key_schemas
 
 @cache
 def _decoder(keys: KeySchema, budget: int) -> Decoder:
-    return Decoder(keys, column_budget=budget)
+    return Decoder(keys, ColumnRules(budget=budget))
 
 
 def _raw(item: Item) -> msgspec.Raw:
