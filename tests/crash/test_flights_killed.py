@@ -19,7 +19,14 @@ from tests.crash.audit import committed
 from tests.crash.nodes import MortalNode, Zygote
 from tests.crash.tally import KEY
 from tests.e2e.changes import change
-from tests.e2e.nodes import Document, bucket, differences, table_items, table_params
+from tests.e2e.nodes import (
+    PATIENCE_SECONDS,
+    Document,
+    bucket,
+    differences,
+    table_items,
+    table_params,
+)
 from tests.flights import FLIGHTS, KEYS, flights, load
 from tests.servers.dynamodb_local import DynamoDBLocal
 from tests.servers.seaweedfs import SeaweedFS
@@ -28,6 +35,7 @@ pytestmark = pytest.mark.timeout(3600)
 KILLS = 10
 _MOST_TRIES = 60
 _CHUNK = 80  # changes between two kills
+_ROWS_PER_SECOND = 500  # at the least, of a node that reads all of the stream
 
 
 @dataclass
@@ -62,13 +70,19 @@ class Victim:
     folder: Path
     zygote: Zygote
     chance: random.Random
+    patience_seconds: float
     homes: int = 0
 
     def new(self) -> MortalNode:
         """A node with an empty disk."""
         self.homes += 1
         home = self.folder / f"node-{self.homes}"
-        return MortalNode(home, self.document(home), zygote=self.zygote)
+        return MortalNode(
+            home,
+            self.document(home),
+            patience_seconds=self.patience_seconds,
+            zygote=self.zygote,
+        )
 
     def kill_soon(self, node: MortalNode, most_seconds: float) -> None:
         time.sleep(self.chance.uniform(0, most_seconds))
@@ -123,6 +137,7 @@ def test_flights_arrive_whole_although_nodes_are_killed_at_random_in_each_phase(
     request: pytest.FixtureRequest,
     record_property: Callable[[str, object], None],
 ) -> None:
+    patience = PATIENCE_SECONDS + table.rows / _ROWS_PER_SECOND
     for engine in _engines(request):
         snapshots = bucket(seaweedfs, f"killed-{engine}")
 
@@ -131,7 +146,7 @@ def test_flights_arrive_whole_although_nodes_are_killed_at_random_in_each_phase(
             own = {**snapshots, "location": f"{snapshots['location']}/{home.name}"}
             return _document(table, own, engine, "enabled", home)
 
-        victim = Victim(centre, tmp_path / engine, zygote, random.Random(engine))
+        victim = Victim(centre, tmp_path / engine, zygote, random.Random(engine), patience)
         node = _bootstrapped(victim, record_property)
         published = node.document["snapshots"]
 
@@ -140,7 +155,8 @@ def test_flights_arrive_whole_although_nodes_are_killed_at_random_in_each_phase(
 
         _changed(node, table, victim, record_property)
         _published(node, table, victim, record_property)
-        readers = Victim(reader, tmp_path / f"{engine}-readers", zygote, random.Random(engine))
+        folder = tmp_path / f"{engine}-readers"
+        readers = Victim(reader, folder, zygote, random.Random(engine), patience)
         restored = _restored(readers, table, record_property)
         for each in (node, restored):
             _assert_whole(each, table)
