@@ -24,6 +24,7 @@ from pydantic import (
 
 from snapshotter.errors import StoreRefused
 from snapshotter.location import parse_location
+from snowmelt.config_columns import ColumnsSection
 from snowmelt.durations import Duration, parse_duration
 from snowmelt.parameters import DynamoDbParameters, checked_url
 
@@ -160,6 +161,7 @@ class DatasetSection(_Section):
     name: str
     params: DynamoDbParameters = DynamoDbParameters()
     acceleration: AccelerationSection = AccelerationSection()
+    columns: ColumnsSection = ColumnsSection()
     metrics: tuple[MetricSwitch, ...] | None = None
 
     @field_validator("source")

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from snowmelt import parameters
 from snowmelt.config import Config, RuntimeSection
+from snowmelt.config_columns import taken_out
 from snowmelt.config_problems import Step, lines, path_of, suggestion
 from snowmelt.references import resolve
 
@@ -94,6 +95,9 @@ class Draft:
         for number, dataset in enumerate(datasets):
             reason = _not_ours(dataset) if self._is_lenient else None
             if reason is None:
+                if self._is_lenient:
+                    peers = [f"datasets[{number}].{key}" for key in taken_out(dataset)]
+                    self._warnings += [f"{at}: not supported by Snowmelt; ignored" for at in peers]
                 kept.append(dataset)
                 self._numbers.append(number)
             else:

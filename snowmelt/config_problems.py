@@ -17,6 +17,7 @@ _SECRET_WORDS = ("secret", "key", "token")
 _MUST_BE = {
     "bool_parsing": "true or false",
     "bool_type": "true or false",
+    "dict_type": "a mapping",
     "float_parsing": "a number",
     "float_type": "a number",
     "int_from_float": "a whole number",

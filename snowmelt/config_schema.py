@@ -91,6 +91,8 @@ def _of_spicepod(sections: dict[str, Any]) -> dict[str, Any]:
     """The same sections where unknown keys, metrics and sources are left out with a warning."""
     made = {f"{name}OfSpicepod": _lenient(section) for name, section in sections.items()}
     made["MetricSwitchOfSpicepod"]["properties"]["name"] = _TEXT
+    columns = made["DatasetSectionOfSpicepod"]["properties"]
+    columns["columns"] = {"anyOf": [columns["columns"], {"type": "array"}]}
     made["DatasetSectionOfSpicepod"] = {
         "if": {"properties": {"from": {"pattern": "^dynamodb:"}}},
         "then": made["DatasetSectionOfSpicepod"],

@@ -107,6 +107,7 @@ class DatasetPlan:
             poll_interval_seconds=params.poll_interval,
             scan_segments=params.scan_segments,
             scan_max_rcu=params.scan_max_rcu,
+            columns=self.section.columns.rules(),
         )
 
     def policy(self, *, allow_bootstrap: bool = True, replace: bool = False) -> Policy:

@@ -45,6 +45,10 @@ datasets:
       snapshots: enabled
       snapshots_trigger: stream_batches
       snapshots_trigger_threshold: 500
+    columns:
+      declare: { price: decimal(4), state: text }
+      exclude: [notes, "ssn"]
+      budget: 150
     metrics: [{ name: shards_active }, { name: lag_ms, enabled: false }]
 runtime:
   role: central
