@@ -20,8 +20,11 @@ from statistics import median
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from cdc.raw_calls import RawCalls
+
 CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 60
+MOST_CONNECTIONS = 64  # kept open for each service; a thread that finds none opens its own
 _CLOCK_SAMPLES = 9
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 # By the names that botocore gives to its credential providers.
@@ -124,6 +127,7 @@ class AwsClients:
         self._prepare = prepare
         self._session: Any = None
         self._clients: dict[Service, Any] = {}
+        self._raw: dict[Service, RawCalls] = {}
 
     def get(self, service: Service) -> Any:
         """The client of a service."""
@@ -134,11 +138,25 @@ class AwsClients:
                 self._clients[service] = client
         return client
 
+    def raw(self, service: Service) -> RawCalls:
+        """The calls of a service whose answers are taken as bytes."""
+        raw = self._raw.get(service)
+        if raw is None:
+            client = self.get(service)
+            with _building:
+                if self._session is None:  # forgotten since
+                    self._session = _new_session(self._params.iam_role_source)
+                credentials = _credentials_of(self._session, self._params)
+                raw = RawCalls(client, credentials, self._clock.observe)
+                self._raw[service] = raw
+        return raw
+
     def reset(self) -> None:
         """Forget clients and credentials; the next `get` starts over."""
         with _building:
             self._session = None
             self._clients = {}
+            self._raw = {}
 
     def _make(self, service: Service) -> Any:
         if self._session is None:
@@ -166,7 +184,7 @@ def _make_client(session: Any, service: Service, params: AwsParams, **config: An
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "read_timeout": READ_TIMEOUT_SECONDS,
         "retries": {"mode": "standard", "total_max_attempts": 3},
-        "max_pool_connections": 32,
+        "max_pool_connections": MOST_CONNECTIONS,
         "tcp_keepalive": True,
         # The service judges: botocore refuses the shorter sequence numbers of emulators.
         "parameter_validation": service not in ("dynamodb", "dynamodbstreams"),
@@ -192,6 +210,15 @@ def _make_client(session: Any, service: Service, params: AwsParams, **config: An
         config=Config(**settings),
         **keys,
     )
+
+
+def _credentials_of(session: Any, params: AwsParams) -> Any:
+    """What a client of this session signs with; None if nothing is found."""
+    from botocore.credentials import Credentials
+
+    if params.auth == "key":
+        return Credentials(params.access_key_id, params.secret_access_key, params.session_token)
+    return session.get_credentials()
 
 
 def _new_session(iam_role_source: str) -> Any:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from cdc.accelerator import Accelerator
@@ -65,9 +66,11 @@ def open_capture(
         settings.columns.check_excluded(checkpoint.scan.excluded)
         graph = ShardGraph.resume(checkpoint.shards, horizon)
         return Opened(description, checkpoint, graph, is_bootstrap=False)
-    listing = patience.insist("listing", source.list_shards)
-    if listing is None:
-        return None
+    listing = None
+    while listing is None or listing.last_id is not None:
+        listing = patience.insist("listing", partial(source.list_shards, listing))
+        if listing is None:
+            return None
     return _begin(source, accelerator, settings, description, listing, horizon, generation())
 
 

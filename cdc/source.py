@@ -16,7 +16,10 @@ from cdc.position import Position
 
 @dataclass(frozen=True, slots=True)
 class SourceDescription:
-    """What the service says of the table and its stream."""
+    """What the service says of the table and its stream.
+
+    `indexes`: attribute names of its secondary indexes.
+    """
 
     table_name: str
     table_id: str
@@ -26,6 +29,7 @@ class SourceDescription:
     item_count: int
     size_bytes: int
     retention_seconds: float
+    indexes: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,16 @@ class ListedShard:
 
 @dataclass(frozen=True, slots=True)
 class ShardListing:
-    """A listing; not a consistent snapshot. `is_complete`: nothing was left out on purpose."""
+    """A listing; not a consistent snapshot. `is_complete`: nothing was left out on purpose.
+
+    `last_id`: a page behind this shard was refused; `list_shards` can go on there.
+    """
 
     shards: tuple[ListedShard, ...]
     is_complete: bool
     stream_is_enabled: bool
     listed_at: float
+    last_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +69,17 @@ class Source(Protocol):
     def describe(self) -> SourceDescription:
         """Identity, keys and size. Raises TableNotFound, StreamDisabled, ViewTypeUnsupported."""
 
-    def list_shards(self) -> ShardListing:
-        """All shards, every page of the listing."""
+    def list_shards(self, begun: ShardListing | None = None) -> ShardListing:
+        """All shards, every page of the listing; or the rest of one that was cut short, with it.
+
+        Cut short again, if a page is refused behind others; refused at the first, it raises.
+        """
+
+    def list_newer(self, shard_id: str) -> ShardListing:
+        """The shards whose ids lie behind this one's, created later; never complete.
+
+        Nothing at all if the service lists the shard no more: then it says nothing.
+        """
 
     def list_children(self, parent_id: str) -> ShardListing:
         """The children of one shard, possibly with other shards; never complete."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -43,7 +44,9 @@ class ScriptedServer:
 
 
 @contextlib.contextmanager
-def scripted_server(respond: Respond) -> Iterator[ScriptedServer]:
+def scripted_server(
+    respond: Respond, tls: ssl.SSLContext | None = None
+) -> Iterator[ScriptedServer]:
     """Serve on loopback until the block ends."""
     server = ScriptedServer("")
 
@@ -86,7 +89,10 @@ def scripted_server(respond: Respond) -> Iterator[ScriptedServer]:
             """A connection that the script broke is no error."""
 
     httpd = Quiet(("127.0.0.1", 0), Handler)
-    server.endpoint_url = f"http://127.0.0.1:{httpd.server_port}"
+    scheme = "http"
+    if tls is not None:
+        scheme, httpd.socket = "https", tls.wrap_socket(httpd.socket, server_side=True)
+    server.endpoint_url = f"{scheme}://127.0.0.1:{httpd.server_port}"
     thread = threading.Thread(target=httpd.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

@@ -33,8 +33,11 @@ def params_of(endpoint_url: str) -> AwsParams:
 @contextlib.contextmanager
 def pauses_move(clock: VirtualClock) -> Iterator[None]:
     """Let pauses of the SDK between retries, and between pages of a listing, take virtual time."""
-    virtual = SimpleNamespace(sleep=clock.advance)
-    with patch("botocore.endpoint.time", virtual), patch("cdc.dynamodb.time", virtual):
+    virtual = SimpleNamespace(sleep=clock.advance, monotonic=lambda: clock.now)
+    with contextlib.ExitStack() as stack:
+        for module in ("botocore.endpoint", "cdc.dynamodb", "cdc.listing", "cdc.raw_calls"):
+            stack.enter_context(patch(f"{module}.time", virtual))
+        stack.enter_context(patch("cdc.listing._budgets", {}))  # turns of another clock
         yield
 
 

@@ -165,9 +165,17 @@ class SimulatedTable(SimulatedStreams):
             RETENTION_SECONDS,
         )
 
-    def list_shards(self) -> ShardListing:
+    def list_shards(self, begun: ShardListing | None = None) -> ShardListing:
         self.called("list_shards")
         return self._listing(self.listed(), is_complete=True)
+
+    def list_newer(self, shard_id: str) -> ShardListing:
+        self.called("list_newer", shard_id)
+        listed = self.listed()
+        if shard_id not in {shard.shard_id for shard in listed}:
+            return self._listing([], is_complete=False)
+        newer = [shard for shard in listed if shard.shard_id > shard_id]
+        return self._listing(newer, is_complete=False)
 
     def list_children(self, parent_id: str) -> ShardListing:
         self.called("list_children", parent_id)
