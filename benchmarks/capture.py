@@ -1,99 +1,207 @@
-"""Capture, from GetRecords bodies to committed rows: `python -m benchmarks.capture`.
+"""Capture, from GetRecords over HTTP to committed rows: `python -m benchmarks.capture`.
 
-Two figures for each engine: bodies on disk to rows (parsing, decoding, storing), and the same end
-to end over HTTP against a stream on loopback. The naive way is so slow that it gets fewer pages;
-what is compared is the rate.
+One document for each engine. A table of a million rows follows changes of uniformly drawn items,
+with the row law and durable commits, beside a naive and a competent simple way in the same run.
+Those are so slow that they get fewer pages; what is compared is the rate. Every side's content is
+compared with what the changes make of the table.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from benchmarks.kit.command import Asked, Prepared, main
-from benchmarks.kit.compare import MEMORY, Comparison, Metric, Role, Side
-from benchmarks.workload import canned
+from benchmarks.kit import child, facts
+from benchmarks.kit.command import ENGINES, clean_environment, notify
+from benchmarks.workload import canned, entries
 from benchmarks.workload.pages import RECORDS_PER_PAGE, SHARDS, Pages, write_pages
 
-_PAGES, _QUICK_PAGES = 100, 20
-_BOTO3_PAGES = 20  # botocore's parser takes 0.2 s a page, whatever comes behind it
+_ROWS = 1_000_000
+_PAGES, _QUICK_PAGES = 500, 100
+_SIMPLE_PAGES = 40  # botocore's parser takes 0.2 s a page, whatever comes behind it
 _NAIVE_PAGES = {"duckdb": 1, "sqlite": 5}  # a page takes DuckDB seconds, row by row
-_METRICS = (
-    Metric("records_per_second", "records/s", "higher", 0),
-    Metric("cpu_us_per_record", "CPU µs/record", digits=0),
-    MEMORY,
-)
-_BACKLOG_PAGES = 20  # what capture puts into one commit when it has fallen behind
 
 
-def prepare(asked: Asked) -> Prepared:
-    """Write the pages, start the stream."""
-    count = asked.size or (_QUICK_PAGES if asked.quick else _PAGES)
-    naive = {engine: min(count, pages) for engine, pages in _NAIVE_PAGES.items()}
-    boto3 = min(count, _BOTO3_PAGES)
-    directory = asked.scratch / "pages"
+@dataclass(frozen=True, slots=True)
+class _Side:
+    name: str
+    pages: int
+    keyed: bool = False
+
+    @property
+    def module(self) -> str:
+        return f"benchmarks.sides.capture_{self.name}"
+
+    @property
+    def filler(self) -> str:
+        filler = self.module if self.name == "snowmelt" else "benchmarks.sides.capture_tables"
+        return f"{filler}:fill"
+
+
+def main() -> None:
+    """Prepare in a scratch directory, run the sides in turn, print."""
+    options = _parse()
+    clean_environment()
+    engines = (options.engine,) if options.engine else ENGINES
+    is_ok = True
+    with tempfile.TemporaryDirectory(prefix="snowmelt-capture-") as scratch, ExitStack() as ends:
+        bench = _prepare(options, Path(scratch), ends)
+        for engine in engines:
+            document = _measure(bench, engine, options.rounds or (1 if options.quick else 3))
+            notify("")
+            print(json.dumps(document) if options.json else _text(document), flush=True)
+            is_ok &= document["digest_ok"]
+    if not is_ok:
+        sys.exit("capture: a side's rows are not what the changes make of the table")
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    pages: Pages
+    rows: int
+    count: int
+    scratch: Path
+    endpoint: str
+
+
+def _prepare(options: argparse.Namespace, scratch: Path, ends: ExitStack) -> _Bench:
+    notify("preparing")
+    count = options.size or (_QUICK_PAGES if options.quick else _PAGES)
+    directory = scratch / "pages"
     directory.mkdir()
-    pages = write_pages(directory, count, digests_at=(*naive.values(), boto3, count))
-    endpoint = asked.ends.enter_context(canned.serving(pages.files))
-    common = {"scratch": str(asked.scratch), "endpoint": endpoint}
-    comparisons = [
-        comparison
-        for engine in asked.engines
-        for comparison in (
-            _wire(pages, naive[engine], {**common, "engine": engine}),
-            _over_http(pages, naive[engine], boto3, {**common, "engine": engine}),
-        )
+    contents_at = {count, *(min(count, at) for at in (_SIMPLE_PAGES, *_NAIVE_PAGES.values()))}
+    pages = write_pages(directory, options.rows, count, contents_at=tuple(contents_at))
+    endpoint = ends.enter_context(canned.serving(pages.files))
+    return _Bench(pages, options.rows, count, scratch, endpoint)
+
+
+def _measure(bench: _Bench, engine: str, rounds: int) -> dict[str, Any]:
+    sides = [
+        _Side("snowmelt", bench.count),
+        _Side("naive", min(bench.count, _NAIVE_PAGES[engine]), keyed=True),
+        _Side("competent", min(bench.count, _SIMPLE_PAGES), keyed=engine == "sqlite"),
     ]
-    parameters = {
-        "records": count * RECORDS_PER_PAGE,
-        "records_naive": {engine: pages * RECORDS_PER_PAGE for engine, pages in naive.items()},
-        "records_boto3": boto3 * RECORDS_PER_PAGE,
-        "image_bytes": pages.image_bytes,
-        "page_bytes": pages.page_bytes,
-        "shards": SHARDS,
-        "backlog_pages_per_commit": _BACKLOG_PAGES,
+    machine = facts.machine()
+    runs: dict[str, list[dict[str, Any]]] = {side.name: [] for side in sides}
+    for side in sides:
+        notify(f"{engine}: filling the table of {side.name}")
+        child.run(side.filler, _params(bench, engine, side))
+    for number in range(rounds):
+        for side in sides if number % 2 == 0 else sides[::-1]:
+            notify(f"{engine}, round {number + 1} of {rounds}: {side.name}")
+            runs[side.name].append(child.run(f"{side.module}:run", _params(bench, engine, side)))
+    for side in sides:
+        _file(bench, engine, side).unlink()
+    return _document(bench, engine, sides, runs) | {"machine": machine, "rounds": rounds}
+
+
+def _file(bench: _Bench, engine: str, side: _Side) -> Path:
+    return bench.scratch / f"{side.name}.{engine}"
+
+
+def _params(bench: _Bench, engine: str, side: _Side) -> dict[str, Any]:
+    return {
+        "engine": engine,
+        "path": str(_file(bench, engine, side)),
+        "rows": bench.rows,
+        "pages": side.pages,
+        "keyed": side.keyed,
+        "endpoint": bench.endpoint,
+        "scratch": str(bench.scratch),
     }
-    return Prepared(parameters, comparisons)
 
 
-def _wire(pages: Pages, naive: int, params: dict[str, Any]) -> Comparison:
-    params = {**params, "measure": "bodies on disk to committed rows"}
-    sides = (
-        _side("Snowmelt", "snowmelt", "wire", pages, {**params, "pages_per_commit": 1}),
-        _side(
-            f"Snowmelt, {_BACKLOG_PAGES} pages a commit",
-            "snowmelt",
-            "wire",
-            pages,
-            {**params, "pages_per_commit": _BACKLOG_PAGES},
+def _document(
+    bench: _Bench, engine: str, sides: Sequence[_Side], runs: dict[str, list[dict[str, Any]]]
+) -> dict[str, Any]:
+    mine = runs["snowmelt"]
+    rates = {name: _median(turns, "records_per_second") for name, turns in runs.items()}
+    batches = [seconds for turn in mine for seconds in turn["batches"]]
+    applies = [seconds for turn in mine for seconds in turn["applies"]]
+    return {
+        "benchmark": "capture",
+        "engine": engine,
+        "records_per_s": round(rates["snowmelt"]),
+        "naive_records_per_s": round(rates["naive"]),
+        "simple_records_per_s": round(rates["competent"]),
+        "ratio": round(_ratio(mine, runs["naive"]), 1),
+        "ratio_simple": round(_ratio(mine, runs["competent"]), 2),
+        "batch_p50_ms": _percentile_ms(batches, 50),
+        "batch_p99_ms": _percentile_ms(batches, 99),
+        "apply_p50_ms": _percentile_ms(applies, 50),
+        "apply_p99_ms": _percentile_ms(applies, 99),
+        "peak_rss_mb": round(max(turn["peak_rss_mib"] for turn in mine) * 1.048576),
+        "cpu_us_per_record": round(_median(mine, "cpu_us_per_record"), 1),
+        "table_rows": bench.rows,
+        "digest_ok": all(
+            turn["content"] == _expected(bench, side) for side in sides for turn in runs[side.name]
         ),
-        _side("naive: boto3, row by row", "naive", "wire", pages, params, naive),
-        _side("competent: msgspec, batches", "competent", "wire", pages, params),
+        "records": {side.name: side.pages * RECORDS_PER_PAGE for side in sides},
+        "batch_records": round(bench.count * RECORDS_PER_PAGE * len(mine) / len(applies)),
+        "distinct_in_batch": round(min(turn["distinct"] for turn in mine), 3),
+        "record_bytes": bench.pages.record_bytes,
+        "mix_percent": dict(zip(("insert", "update", "delete"), entries.MIX, strict=True)),
+        "shards": SHARDS,
+    }
+
+
+def _expected(bench: _Bench, side: _Side) -> Any:
+    digest, misfits = bench.pages.contents[side.pages]
+    return [digest, misfits] if side.name == "snowmelt" else digest
+
+
+def _ratio(mine: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]]) -> float:
+    """The median of the ratios turn by turn: a busy minute slows all sides of a turn alike."""
+    pairs = zip(mine, theirs, strict=True)
+    return float(
+        statistics.median(
+            one["records_per_second"] / other["records_per_second"] for one, other in pairs
+        )
     )
-    return Comparison(params["engine"], sides, _METRICS)
 
 
-def _over_http(pages: Pages, naive: int, boto3: int, params: dict[str, Any]) -> Comparison:
-    params = {**params, "measure": "end to end over HTTP"}
-    sides = (
-        _side("Snowmelt", "snowmelt", "over_http", pages, params),
-        _side("naive: boto3, row by row", "naive", "over_http", pages, params, naive),
-        _side("competent: boto3, batches", "competent", "over_http", pages, params, boto3),
-    )
-    return Comparison(params["engine"], sides, _METRICS)
+def _median(turns: Sequence[dict[str, Any]], name: str) -> float:
+    return float(statistics.median(turn[name] for turn in turns))
 
 
-def _side(
-    name: str,
-    role: Role,
-    function: str,
-    pages: Pages,
-    params: dict[str, Any],
-    count: int | None = None,
-) -> Side:
-    count = count or len(pages.files)
-    target = f"benchmarks.sides.capture_{role}:{function}"
-    return Side(name, role, target, {**params, "files": pages.files[:count]}, pages.digests[count])
+def _percentile_ms(seconds: Sequence[float], percent: int) -> float:
+    ordered = sorted(seconds)
+    return round(ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] * 1000, 1)
+
+
+def _text(document: dict[str, Any]) -> str:
+    return "\n".join(_lines(document))
+
+
+def _lines(document: dict[str, Any]) -> Iterator[str]:
+    yield f"capture, {document['engine']}, {document['table_rows']:,} rows in the table"
+    for name, value in document.items():
+        if isinstance(value, int | float | bool):
+            yield (
+                f"  {name:22}{value:>12,}"
+                if not isinstance(value, bool)
+                else f"  {name:22}{value!s:>12}"
+            )
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.capture")
+    parser.add_argument("--quick", action="store_true", help="fewer records and one round")
+    parser.add_argument("--json", action="store_true", help="JSON, one document a line")
+    parser.add_argument("--engine", choices=ENGINES, help="this engine only")
+    parser.add_argument("--rows", type=int, default=_ROWS, help="rows in the table before")
+    parser.add_argument("--rounds", type=int, help="turns of each side")
+    parser.add_argument("--size", type=int, help=argparse.SUPPRESS)  # pages; for tests
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main("capture", prepare, rounds=5, quick_rounds=2)
+    main()

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,13 +24,17 @@ ENGINES = ("duckdb", "sqlite")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for. `size` None: the benchmark's own. `ends` is closed at the end."""
+    """What was asked for. `size` None: the benchmark's own. `ends` is closed at the end.
+
+    `tools`: other programs may be installed and run.
+    """
 
     quick: bool
     size: int | None
     rounds: int
     engines: tuple[str, ...]
     store: str
+    tools: bool
     scratch: Path
     ends: ExitStack
 
@@ -44,14 +48,24 @@ class Prepared:
 
 
 Prepare = Callable[[Asked], Prepared]
+Figures = Callable[[Sequence[Mapping[str, Any]]], Iterable[Mapping[str, Any]]]
 
 
-def main(name: str, prepare: Prepare, *, rounds: int, quick_rounds: int) -> None:
-    """Prepare in a scratch directory, compare, print."""
+def main(
+    name: str,
+    prepare: Prepare,
+    *,
+    rounds: int,
+    quick_rounds: int,
+    figures: Figures | None = None,
+) -> None:
+    """Prepare in a scratch directory, compare, print. `figures` are added to the document."""
     options = _parse(name)
-    _clean_environment()
+    clean_environment()
     try:
         document = _document(name, prepare, options, quick_rounds if options.quick else rounds)
+        if figures is not None:
+            document["figures"] = list(figures(document["results"]))
     except (SideFailed, WrongContent) as error:
         sys.exit(f"{name}: {error}")
     print(json.dumps(document, indent=2) if options.json else report.table(document))
@@ -71,17 +85,18 @@ def _document(
             rounds=options.rounds or rounds,
             engines=(options.engine,) if options.engine else ENGINES,
             store=options.store,
+            tools=not options.no_tools,
             scratch=Path(scratch),
             ends=ends,
         )
-        _notify("preparing")
+        notify("preparing")
         prepared = prepare(asked)
         results = [
             result
             for comparison in prepared.comparisons
-            for result in compare(comparison, asked.rounds, _notify)
+            for result in compare(comparison, asked.rounds, notify)
         ]
-    _notify("")
+    notify("")
     return {
         "benchmark": name,
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -99,6 +114,7 @@ def _parse(name: str) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="one JSON document instead of a table")
     for option in ("--size", "--rounds"):  # for tests: figures of a tiny size say nothing
         parser.add_argument(option, type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--no-tools", action="store_true", help="install and run no other programs")
     parser.add_argument("--engine", choices=ENGINES, help="this engine only")
     parser.add_argument(
         "--store", choices=("s3", "file"), default="s3", help="where snapshots go (s3: SeaweedFS)"
@@ -106,7 +122,7 @@ def _parse(name: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _clean_environment() -> None:
+def clean_environment() -> None:
     """Settings for the real cloud break clients on loopback; sides inherit what is left."""
     for variable in FOREIGN_VARIABLES:
         os.environ.pop(variable, None)
@@ -115,6 +131,6 @@ def _clean_environment() -> None:
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
 
 
-def _notify(text: str) -> None:
+def notify(text: str) -> None:
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)

@@ -1,89 +1,116 @@
-"""Snowmelt's way from GetRecords bodies to committed rows, and the same over HTTP."""
+"""Snowmelt's capture: a file that holds the table follows the stream to its last record.
+
+It resumes from a checkpoint as a node does, through its own client, loop, decoder and accelerator;
+folding and the engine's checkpoints go on meanwhile. A batch's time is that from one commit to the
+next, whatever happened between them.
+"""
 
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 import threading
 import time
-from itertools import islice
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from benchmarks.kit.child import Span, measured
-from benchmarks.workload.content import DATASET, digest, plain
+from benchmarks.kit.child import measured
+from benchmarks.sides.capture_tables import content
+from benchmarks.workload import entries
+from benchmarks.workload.content import DATASET
 from benchmarks.workload.pages import KEYS, RECORDS_PER_PAGE, SHARDS, last_sequence, shard_id
-from benchmarks.workload.states import checkpoint, empty_batch
+from benchmarks.workload.states import checkpoint
 from cdc.accelerator import Accelerator
 from cdc.aws import AwsParams
+from cdc.batch import Batch, empty_batch
 from cdc.capture import Capture
 from cdc.capture_status import CaptureSettings
 from cdc.checkpoint import Checkpoint
-from cdc.decode import Decoder, ShardRecords
 from cdc.dynamodb import DynamoDbSource
-from cdc.engines import open_accelerator
+from cdc.engines import fold_log, open_accelerator
 from cdc.position import After
-from cdc.records import parse_records
 
 
-def wire(params: dict[str, Any]) -> dict[str, Any]:
-    """Parse, decode, apply and maintain, as capture's loop does, `pages_per_commit` at a time."""
-    files: list[str] = params["files"]
-    with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
-        accelerator = _new_file(params, Path(directory))
-        decoder = Decoder(KEYS)
-        current = checkpoint(time.time())
-        accelerator.apply(empty_batch(accelerator.columns()), current)
-        columns = accelerator.columns()
-        remaining = iter(enumerate(files))
-        with measured() as span:
-            while group := list(islice(remaining, params["pages_per_commit"])):
-                batch = decoder.changes([_page(number, file) for number, file in group], columns)
-                columns, current = batch.columns, current.next()
-                accelerator.apply(batch, current)
-                accelerator.maintain(idle=False)
-        return _result(params, span, accelerator)
+def fill(params: dict[str, Any]) -> dict[str, Any]:
+    """Make the file as a bootstrap leaves it: scanned, sorted, its log folded in."""
+    engine, path = params["engine"], Path(params["path"])
+    accelerator = open_accelerator(engine, path, DATASET, keys=KEYS, create=True)
+    ended = checkpoint(time.time())
+    scanning = replace(ended, scan=replace(ended.scan, ended_at=None))
+    for batch in entries.all_rows(params["rows"]):
+        accelerator.append_scan(batch, scanning)
+    accelerator.apply(empty_batch(accelerator.columns()), ended)
+    while accelerator.maintain(idle=True).wal_bytes:
+        time.sleep(0.05)
+    accelerator.close()
+    fold_log(engine, path)
+    return {}
 
 
-def over_http(params: dict[str, Any]) -> dict[str, Any]:
-    """Capture against the canned stream, from its start to the commit of the last record."""
-    pages = len(params["files"])
-    wanted = {
-        shard_id(shard): After(last_sequence(pages, shard)) for shard in range(min(SHARDS, pages))
-    }
-    stop = threading.Event()
+def run(params: dict[str, Any]) -> dict[str, Any]:
+    """Capture from the stream on loopback, to the commit of its last record."""
+    engine, pages = params["engine"], params["pages"]
+    last = {shard_id(shard): After(last_sequence(pages, shard)) for shard in range(SHARDS)}
+    wanted = {name: position for name, position in last.items() if position.sequence}
+    stop, commits = threading.Event(), [0.0]
 
     def on_commit(committed: Checkpoint) -> None:
+        commits.append(time.perf_counter())
         positions = {name: shard.position for name, shard in committed.shards.items()}
         if all(positions.get(name) == position for name, position in wanted.items()):
             stop.set()
 
-    warnings_only = structlog.make_filtering_bound_logger(logging.WARNING)
-    structlog.configure(wrapper_class=warnings_only)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
-        accelerator = _new_file(params, Path(directory))
+        path = Path(shutil.copy(params["path"], directory))
+        accelerator = Noted(open_accelerator(engine, path, DATASET))
         source = _source(params["endpoint"])
         source.describe()  # botocore is loaded before the clock starts, on every side
         capture = Capture(
             source,
-            accelerator,
-            settings=_settings(),
+            accelerator,  # type: ignore[arg-type]
+            settings=CaptureSettings(shard_calls_per_second=10_000.0),
             generation=1,
             stop=stop,
             on_commit=on_commit,
         )
         with measured() as span:
+            commits[0] = time.perf_counter()
             capture.run()
-        return _result(params, span, accelerator)
+        accelerator.close()
+        digest, misfits = content(engine, path)
+    intervals = [after - before for before, after in pairwise(commits)]
+    return {
+        "content": [digest, misfits],
+        **span.rates(pages * RECORDS_PER_PAGE),
+        "batches": intervals,
+        "applies": accelerator.seconds,
+        "distinct": accelerator.rows / accelerator.records,
+    }
 
 
-def _settings() -> CaptureSettings:
-    # The canned stream has no limit of calls, and its records are as old as its page files.
-    return CaptureSettings(
-        shard_calls_per_second=10_000.0, poll_interval_seconds=0.05, skip_slack_seconds=6 * 3600.0
-    )
+class Noted:
+    """An accelerator whose applies are timed and counted."""
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        self._accelerator = accelerator
+        self.seconds: list[float] = []
+        self.records = self.rows = 0
+
+    def apply(self, batch: Batch, committed: Checkpoint) -> None:
+        began = time.perf_counter()
+        self._accelerator.apply(batch, committed)
+        self.seconds.append(time.perf_counter() - began)
+        self.records += batch.records
+        self.rows += batch.rows.num_rows
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._accelerator, name)
 
 
 def _source(endpoint: str) -> DynamoDbSource:
@@ -91,26 +118,7 @@ def _source(endpoint: str) -> DynamoDbSource:
         region="us-east-1",
         auth="key",
         access_key_id="benchmark",
-        secret_access_key="benchmark",  # noqa: S106 - the canned stream checks none
+        secret_access_key="benchmark",  # noqa: S106 - the stream on loopback checks none
         endpoint_url=endpoint,
     )
     return DynamoDbSource(DATASET, params)
-
-
-def _new_file(params: dict[str, Any], directory: Path) -> Accelerator:
-    path = directory / f"{DATASET}.{params['engine']}"
-    return open_accelerator(params["engine"], path, DATASET, keys=KEYS, create=True)
-
-
-def _page(number: int, file: str) -> ShardRecords:
-    page = parse_records(Path(file).read_bytes())
-    return ShardRecords(shard_id(number % SHARDS), page.records)
-
-
-def _result(params: dict[str, Any], span: Span, accelerator: Accelerator) -> dict[str, Any]:
-    content = None
-    if params["verify"]:
-        content = digest(plain(item) for page in accelerator.items() for item in page)
-    accelerator.close()
-    rates = span.rates(len(params["files"]) * RECORDS_PER_PAGE)
-    return {"measures": {params["measure"]: rates}, "content": content}

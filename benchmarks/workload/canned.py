@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,19 +22,20 @@ from benchmarks.workload.content import DATASET
 from benchmarks.workload.pages import KEY_NAMES, SHARDS, checksum, shard_id
 
 _ARN = f"arn:aws:dynamodb:us-east-1:000000000000:table/{DATASET}"
-_STREAM_ARN = f"{_ARN}/stream/2026-01-01T00:00:00.000"
+STREAM_ARN = f"{_ARN}/stream/2026-01-01T00:00:00.000"
 _ROOT = Path(__file__).parents[2]
 
 
 @contextlib.contextmanager
 def serving(files: Sequence[str]) -> Iterator[str]:
     """A server in a process of its own; its address."""
-    command = [sys.executable, "-m", "benchmarks.workload.canned", *files]
+    command = [sys.executable, "-m", "benchmarks.workload.canned"]
     with subprocess.Popen(
         command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
+        print(json.dumps(list(files)), file=process.stdin, flush=True)
         yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
         process.stdin.close()
 
@@ -45,7 +47,7 @@ def _table() -> dict[str, Any]:
         "TableArn": _ARN,
         "TableId": "benchmark",
         "CreationDateTime": 1_790_000_000.0,
-        "LatestStreamArn": _STREAM_ARN,
+        "LatestStreamArn": STREAM_ARN,
         "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
         "AttributeDefinitions": [
             {"AttributeName": name, "AttributeType": "S"} for name in KEY_NAMES
@@ -58,7 +60,7 @@ def _table() -> dict[str, Any]:
 def _stream() -> dict[str, Any]:
     beginning = {"StartingSequenceNumber": "1"}
     return {
-        "StreamArn": _STREAM_ARN,
+        "StreamArn": STREAM_ARN,
         "StreamStatus": "ENABLED",
         "Shards": [
             {"ShardId": shard_id(shard), "SequenceNumberRange": beginning}
@@ -67,32 +69,54 @@ def _stream() -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page file; its bytes go from the file system's cache to the socket."""
+
+    path: Path
+    size: int
+    checksum: str
+
+
+def _page(path: Path) -> _Page:
+    body = path.read_bytes()
+    return _Page(path, len(body), checksum(body))
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # keeps connections open, as the service does
-    pages: Sequence[bytes] = ()
+    disable_nagle_algorithm = True
+    pages: Sequence[_Page] = ()
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         call = self.headers["X-Amz-Target"].rpartition(".")[2]
-        body = self._answer(call, asked)
+        shard, _, number = asked.get("ShardIterator", "").partition(":")
+        if call == "GetRecords" and int(number) < len(self.pages):
+            page = self.pages[int(number)]
+            self._head(page.size, page.checksum)
+            with page.path.open("rb") as file:
+                self.connection.sendfile(file)
+            return
+        body = self._answer(call, asked, shard, number)
+        self._head(len(body), checksum(body))
+        self.wfile.write(body)
+
+    def _head(self, length: int, crc: str) -> None:
         self.send_response_only(200)
         for name, value in {
             "Content-Type": "application/x-amz-json-1.0",
-            "Content-Length": str(len(body)),
-            "x-amz-crc32": checksum(body),
+            "Content-Length": str(length),
+            "x-amz-crc32": crc,
             "Date": formatdate(usegmt=True),
         }.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
 
-    def _answer(self, call: str, asked: dict[str, Any]) -> bytes:
+    def _answer(self, call: str, asked: dict[str, Any], shard: str, number: str) -> bytes:
         answer: dict[str, Any]
         match call:
             case "GetRecords":
-                shard, _, number = asked["ShardIterator"].partition(":")
-                if int(number) < len(self.pages):
-                    return self.pages[int(number)]
                 answer = {"Records": [], "NextShardIterator": f"{shard}:{number}"}
             case "GetShardIterator":
                 names = [shard_id(shard) for shard in range(SHARDS)]
@@ -111,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _main(files: Sequence[str]) -> None:
-    _Handler.pages = [Path(file).read_bytes() for file in files]
+    _Handler.pages = [_page(Path(file)) for file in files]
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -121,4 +145,4 @@ def _main(files: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1:])
+    _main(json.loads(sys.stdin.readline()))

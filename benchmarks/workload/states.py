@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from benchmarks.workload.canned import STREAM_ARN
 from benchmarks.workload.pages import SHARDS, shard_id
 from cdc.batch import Batch, schema_of
 from cdc.checkpoint import Checkpoint, Lineage, ScanProgress, SegmentProgress, ShardProgress
@@ -13,7 +14,7 @@ from cdc.position import After
 
 def checkpoint(now: float) -> Checkpoint:
     """The first checkpoint of a file whose scan has ended. `now`: epoch seconds."""
-    lineage = Lineage("items", "benchmark", "arn:aws:dynamodb:::table/items/stream/1", "benchmark")
+    lineage = Lineage("items", "benchmark", STREAM_ARN, "benchmark")
     names = [shard_id(shard) for shard in range(SHARDS)]
     shards = {name: ShardProgress(name, None, After("1"), now, now) for name in names}
     scan = ScanProgress(now, (SegmentProgress(done=True),), now)

@@ -16,6 +16,18 @@ HERE = "tests.benchmarks.test_benchmarks"
 
 # The documented keys: docs/benchmarks.md.
 DOCUMENT = {"benchmark", "measured_at", "quick", "parameters", "machine", "load_at_end", "results"}
+CAPTURE = {
+    "engine",
+    "records_per_s",
+    "naive_records_per_s",
+    "simple_records_per_s",
+    "ratio",
+    "ratio_simple",
+    "batch_p99_ms",
+    "peak_rss_mb",
+    "table_rows",
+    "digest_ok",
+}
 RESULT = {"comparison", "measure", "metrics", "sides", "ratios", "same_content"}
 
 
@@ -29,8 +41,10 @@ def document(name: str, *options: str) -> dict[str, Any]:
     return found
 
 
-def check(found: dict[str, Any], headline: str, roles: set[str]) -> None:
-    assert found.keys() == DOCUMENT
+def check(
+    found: dict[str, Any], headline: str, roles: set[str], more: frozenset[str] = frozenset()
+) -> None:
+    assert found.keys() == DOCUMENT | more
     assert found["machine"]["cores"]
     for result in found["results"]:
         assert result.keys() == RESULT
@@ -45,13 +59,14 @@ def check(found: dict[str, Any], headline: str, roles: set[str]) -> None:
 
 
 def test_capture_runs_to_its_end_and_all_sides_agree() -> None:
-    found = document("capture", "--size", "1", "--engine", "sqlite")
+    found = document("capture", "--size", "8", "--rows", "2000", "--engine", "sqlite")
 
-    check(found, "records_per_second", {"snowmelt", "naive", "competent"})
-    assert [result["measure"] for result in found["results"]] == [
-        "bodies on disk to committed rows",
-        "end to end over HTTP",
-    ]
+    assert found.keys() >= CAPTURE
+    assert found["digest_ok"] is True
+    assert found["records"]["snowmelt"] == 8_000
+    assert 0.9 < found["record_bytes"] / 1_200 < 1.1
+    for name in ("records_per_s", "naive_records_per_s", "simple_records_per_s", "batch_p99_ms"):
+        assert found[name] > 0
 
 
 def test_snapshot_runs_to_its_end_and_all_sides_agree() -> None:
@@ -66,6 +81,18 @@ def test_restore_runs_to_its_end_and_all_sides_agree() -> None:
     found = document("restore", "--size", "2000", "--engine", "sqlite", "--store", "file")
 
     check(found, "seconds", {"snowmelt", "naive", "competent"})
+
+
+def test_bootstrap_runs_to_its_end_and_all_sides_agree() -> None:
+    found = document("bootstrap", "--size", "2", "--no-tools")
+
+    check(found, "records_per_second", {"snowmelt", "competent"}, frozenset({"figures"}))
+    assert [figures["engine"] for figures in found["figures"]] == ["duckdb", "sqlite"]
+    for figures in found["figures"]:
+        assert figures["content_ok"]
+        assert figures["rows_per_s"] > 0
+        assert figures["cpu_us_per_row"] > 0
+        assert figures["ratio_cpu_boto3"] > 0
 
 
 # Sides of the tests below, called by name in a process of their own.
