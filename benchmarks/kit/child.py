@@ -74,12 +74,12 @@ def preload(*modules: str) -> None:
         importlib.import_module(module)
 
 
-def run(target: str, params: dict[str, Any]) -> dict[str, Any]:
+def run(target: str, params: dict[str, Any], python: str = sys.executable) -> dict[str, Any]:
     """The result of `module:function(params)` in a new process. Raises SideFailed."""
     with tempfile.TemporaryDirectory() as directory:
         asked, answered = Path(directory) / "params.json", Path(directory) / "result.json"
         asked.write_text(json.dumps(params))
-        command = [sys.executable, "-m", __name__, target, str(asked), str(answered)]
+        command = [python, "-m", __name__, target, str(asked), str(answered)]
         status = subprocess.run(command, cwd=_ROOT, stdout=sys.stderr, check=False).returncode
         if status or not answered.exists():
             raise SideFailed(f"{target} ended with status {status}")

@@ -10,6 +10,7 @@ A side returns `{"measures": {measure: {metric: number}}, "content": digest or N
 from __future__ import annotations
 
 import statistics
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -40,13 +41,17 @@ MEMORY = Metric("peak_rss_mib", "peak MiB", digits=0)
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One way of doing it: `target` is `module:function`, `expected` the content's digest."""
+    """One way of doing it: `target` is `module:function`, `expected` the content's digest.
+
+    `python`: the interpreter of its environment, where that is not ours.
+    """
 
     name: str
     role: Role
     target: str
     params: dict[str, Any]
     expected: str
+    python: str = sys.executable
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def compare(
         order = comparison.sides if number % 2 == 0 else comparison.sides[::-1]
         for side in order:
             notify(f"{comparison.name}, round {number + 1} of {rounds}: {side.name}")
-            result = child.run(side.target, {**side.params, "verify": number == 0})
+            result = child.run(side.target, {**side.params, "verify": number == 0}, side.python)
             is_checked[side.name] |= _check(side, result["content"])
             runs[side.name].append(result["measures"])
     measures = runs[comparison.sides[0].name][0]
