@@ -97,6 +97,18 @@ class FreezeBroken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """What upkeep heeds, besides the rows.
+
+    `fixed`: columns whose type stays. `indexes`: the attributes of each index that the file should
+    have; None leaves those that it has. An engine without indexes makes none.
+    """
+
+    fixed: frozenset[str] = frozenset()
+    indexes: tuple[tuple[str, ...], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Maintenance:
     """What `maintain` did."""
 
@@ -112,6 +124,7 @@ class Accelerator(Protocol):
     path: Path
     dataset: str
     keys: KeySchema
+    layout: Layout
 
     def checkpoint(self) -> Checkpoint | None:
         """The committed checkpoint; None in a file without one."""

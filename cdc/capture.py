@@ -10,13 +10,15 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
-from cdc.accelerator import Accelerator
+from cdc.accelerator import Accelerator, Layout
 from cdc.capture_commit import Committer
 from cdc.capture_loop import Loop
 from cdc.capture_start import Opened, Patience, check_same_source, open_capture
 from cdc.capture_status import CaptureSettings, CaptureStatus, StatusBoard
 from cdc.checkpoint import Checkpoint
+from cdc.column_rules import ColumnRules
 from cdc.errors import CdcError, PositionLost, StreamDisabled, TableNotFound
 from cdc.polling import ThreadWorkers, Workers
 from cdc.source import Source
@@ -89,7 +91,7 @@ class Capture:
         committer = Committer(
             self._accelerator,
             opened.checkpoint,
-            rules=self._settings.columns,
+            rules=self._lay_out(opened),
             generation=self._generation,
             now=self._source.now,
             workers=self._workers,
@@ -119,6 +121,15 @@ class Capture:
             raise
         finally:
             committer.close()
+
+    def _lay_out(self, opened: Opened) -> ColumnRules:
+        """Tell the file what it should look like; the rules, with columns for each index first."""
+        settings = self._settings
+        indexes = opened.description.indexes if settings.indexes_from_table else ()
+        fixed = frozenset(column.name for column in settings.columns.declared)
+        self._accelerator.layout = Layout(fixed, indexes)
+        names = dict.fromkeys(name for index in indexes for name in index)
+        return replace(settings.columns, preferred=tuple(names))
 
     def _raise_if_changed(self, checkpoint: Checkpoint) -> None:
         try:

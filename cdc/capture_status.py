@@ -33,6 +33,7 @@ class CaptureSettings:
     # by as much, and creation times of an emulator are rounded to the minute.
     skip_slack_seconds: float = 300.0
     columns: ColumnRules = field(default_factory=ColumnRules)
+    indexes_from_table: bool = False
     # A node waits until somebody makes room; a command that loads once ends and says so.
     waits_for_space: bool = True
 

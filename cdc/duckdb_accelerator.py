@@ -18,7 +18,14 @@ import duckdb
 
 from cdc import duckdb_sql as sql
 from cdc import duckdb_state as states
-from cdc.accelerator import Engine, FrozenImage, Maintenance, QueryLimits, QueryResult
+from cdc.accelerator import (
+    Engine,
+    FrozenImage,
+    Layout,
+    Maintenance,
+    QueryLimits,
+    QueryResult,
+)
 from cdc.batch import Batch
 from cdc.checkpoint import Checkpoint
 from cdc.columns import Columns
@@ -48,6 +55,7 @@ class DuckdbAccelerator:
         self._growth = 0
         self._gate = Gate()
         self._queries = Queries(database, state.dataset)
+        self.layout = Layout()
         self._closed = False
 
     @classmethod

@@ -18,8 +18,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cdc import checkpoint as checkpoints
+from cdc import sqlite_indexes as indexes
 from cdc import sqlite_schema as schema
-from cdc.accelerator import Engine, FrozenImage, Maintenance, QueryLimits, QueryResult
+from cdc.accelerator import (
+    Engine,
+    FrozenImage,
+    Layout,
+    Maintenance,
+    QueryLimits,
+    QueryResult,
+)
 from cdc.batch import Batch
 from cdc.checkpoint import Checkpoint
 from cdc.columns import Columns
@@ -61,6 +69,8 @@ class SqliteAccelerator:
         # The committed columns, or for an instant older ones: `read` checks.
         columns = self._writes.begin().columns
         self._read_sql = (columns, schema.read_row(columns))
+        self.layout = Layout()
+        self._indexes: frozenset[tuple[str, ...]] | None = None
         self._closed = False
 
     @classmethod
@@ -182,9 +192,28 @@ class SqliteAccelerator:
     # ------------------------------------------------------------------ care
 
     def maintain(self, *, idle: bool) -> Maintenance:
-        """Move the log into the main file where that is due and nobody is frozen."""
+        """Make what indexes lack; move the log into the main file if due and nobody is frozen."""
+        with translated(self.path, "making an index"):
+            self._make_indexes(all_of_them=idle)
         with translated(self.path, "moving the log into the file"):
             return self._checkpointer.run(idle=idle)
+
+    def _make_indexes(self, *, all_of_them: bool) -> None:
+        """One after each commit, so that a table that is busy does not wait for all at once."""
+        wanted = self.layout.indexes
+        if wanted is None:
+            return
+        with self._writing:
+            known = None if self._closed else self._writes.begin()
+            if known is None or known.is_scanning:
+                return
+            if self._indexes is None:
+                self._indexes = indexes.present(self._writer)
+            due = indexes.steps(wanted, self._indexes, known.columns)
+            for statement in due if all_of_them else due[:1]:
+                with transaction(self._writer, "BEGIN IMMEDIATE"):
+                    self._writer.execute(statement)
+                self._indexes = indexes.present(self._writer)
 
     @contextmanager
     def freeze(self) -> Iterator[FrozenImage]:

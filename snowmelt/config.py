@@ -24,7 +24,7 @@ from pydantic import (
 
 from snapshotter.errors import StoreRefused
 from snapshotter.location import parse_location
-from snowmelt.config_columns import ColumnsSection
+from snowmelt.config_columns import NO_INDEX, ColumnsSection
 from snowmelt.durations import Duration, parse_duration
 from snowmelt.parameters import DynamoDbParameters, checked_url
 
@@ -115,6 +115,7 @@ class AccelerationSection(_Section):
     mode: Literal["file"] = "file"
     path: Path | None = None
     memory_limit: str | None = None
+    indexes: Literal["from_table"] | None = None
     snapshots: Literal["disabled", "enabled", "bootstrap_only", "create_only"] = "disabled"
     snapshots_trigger: Literal["time_interval", "stream_batches", "refresh_complete"] = (
         "time_interval"
@@ -267,6 +268,9 @@ class Config(_Section):
             if acceleration.memory_limit is not None and acceleration.engine == "sqlite":
                 where = (*place, "acceleration", "memory_limit")
                 found.append((where, "has no effect on sqlite"))
+            if acceleration.indexes is not None and acceleration.engine == "duckdb":
+                where = (*place, "acceleration", "indexes")
+                found.append((where, f"has no effect on duckdb: {NO_INDEX}"))
             if dataset.params.auth == "iam_role" and dataset.params.access_key_id is not None:
                 where = (*place, "params", "access_key_id")
                 found.append((where, "has no effect, because the authentication is iam_role"))

@@ -16,6 +16,11 @@ from pydantic import (
 from cdc.column_rules import MOST_COLUMNS, TYPE_PATTERN, ColumnRules, parse_type, problem_with
 from cdc.columns import COLUMN_BUDGET
 
+NO_INDEX = (
+    "its indexes are written anew with every batch, and each snapshot would carry all of the file;"
+    " scans are fast, and engine sqlite keeps indexes"
+)
+
 
 def _type(value: str) -> str:
     parse_type("", value)
@@ -47,13 +52,12 @@ class ColumnsSection(BaseModel):
             raise ValueError(problem)
         return self
 
-    def rules(self, preferred: tuple[str, ...] = ()) -> ColumnRules:
+    def rules(self) -> ColumnRules:
         """The section as capture takes it."""
         return ColumnRules(
             tuple(parse_type(name, text) for name, text in self.declare.items()),
             frozenset(self.exclude),
-            preferred,
-            self.budget,
+            budget=self.budget,
         )
 
 

@@ -92,6 +92,8 @@ def _of_spicepod(sections: dict[str, Any]) -> dict[str, Any]:
     made = {f"{name}OfSpicepod": _lenient(section) for name, section in sections.items()}
     made["MetricSwitchOfSpicepod"]["properties"]["name"] = _TEXT
     columns = made["DatasetSectionOfSpicepod"]["properties"]
+    indexes = made["AccelerationSectionOfSpicepod"]["properties"]
+    indexes["indexes"] = {"anyOf": [indexes["indexes"], {"type": "object"}]}
     columns["columns"] = {"anyOf": [columns["columns"], {"type": "array"}]}
     made["DatasetSectionOfSpicepod"] = {
         "if": {"properties": {"from": {"pattern": "^dynamodb:"}}},

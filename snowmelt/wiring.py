@@ -108,6 +108,7 @@ class DatasetPlan:
             scan_segments=params.scan_segments,
             scan_max_rcu=params.scan_max_rcu,
             columns=self.section.columns.rules(),
+            indexes_from_table=self.section.acceleration.indexes == "from_table",
         )
 
     def policy(self, *, allow_bootstrap: bool = True, replace: bool = False) -> Policy:

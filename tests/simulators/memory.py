@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cdc.accelerator import Maintenance
+from cdc.accelerator import Layout, Maintenance
 from cdc.batch import Batch
 from cdc.checkpoint import Checkpoint, decode, encode
 from cdc.columns import Columns
@@ -26,6 +26,7 @@ class MemoryAccelerator:
     def __init__(self, keys: KeySchema = KEYS, audit: Audit | None = None) -> None:
         self.keys = keys
         self.audit = audit
+        self.layout = Layout()
         self.commits: list[Checkpoint] = []
         self.maintained: list[bool] = []
         self._base: dict[bytes, dict[str, Any]] = {}

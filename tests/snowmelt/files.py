@@ -42,6 +42,7 @@ datasets:
       engine: sqlite
       mode: file
       path: /var/lib/snowmelt/pipelines.sqlite
+      indexes: from_table
       snapshots: enabled
       snapshots_trigger: stream_batches
       snapshots_trigger_threshold: 500

@@ -100,3 +100,33 @@ def test_what_the_peer_says_of_columns_is_left_out_with_a_warning() -> None:
     )
     assert accepts(text)
     assert not accepts(SMALLEST + "    columns: [ { name: id } ]\n")
+
+
+# ---------------------------------------------------------------- indexes
+
+
+def test_indexes_of_the_table_are_asked_for_where_the_engine_has_indexes() -> None:
+    loaded = read(SMALLEST + "    acceleration: { engine: sqlite, indexes: from_table }\n")
+
+    plain = read(SMALLEST).config
+
+    assert loaded.warnings == ()
+    assert wire(loaded.config, loaded.config.datasets[0]).capture_settings.indexes_from_table
+    assert not wire(plain, plain.datasets[0]).capture_settings.indexes_from_table
+
+
+def test_on_duckdb_indexes_have_no_effect_and_the_warning_says_why() -> None:
+    (warning,) = read(SMALLEST + "    acceleration: { indexes: from_table }\n").warnings
+
+    assert warning.startswith("datasets[0].acceleration.indexes: has no effect on duckdb: its")
+    assert warning.endswith("engine sqlite keeps indexes")
+
+
+def test_the_peers_indexes_are_left_out_with_a_warning() -> None:
+    text = SPICEPOD.replace("engine: duckdb", "engine: duckdb, indexes: { '(a, b)': enabled }")
+    assert text != SPICEPOD
+
+    assert read(text, SECRETS).warnings == (
+        "datasets[0].acceleration.indexes: not supported by Snowmelt; ignored",
+    )
+    assert accepts(text)
