@@ -199,6 +199,9 @@ class Loop:
             self._troubles.succeeded("maintain")
 
     def _watermark(self) -> float | None:
+        checkpoint = self._committer.checkpoint
+        if not checkpoint.lineage.has_stream:
+            return checkpoint.scan.started_at
         return watermarks.watermark(self._reader.graph.shards())
 
     # ------------------------------------------------------------ status
@@ -214,11 +217,12 @@ class Loop:
             started_at=self._started_at,
             now=service_now,
             ready_lag_seconds=self._settings.ready_lag_ms / 1000,
+            has_stream=self._committer.checkpoint.lineage.has_stream,
         ):
             self._is_ready = True
             _log.info("capture_ready", table=self._description.table_name)
             self._commit_proofs()  # a snapshot of an idle table should carry them, too
-        mark = watermarks.watermark(shards)
+        mark = self._watermark()
         is_over = self._reader.graph.is_over()
         reason, since = self._degraded(service_now, is_over=is_over)
         committer = self._committer

@@ -81,7 +81,7 @@ def check_same_source(lineage: Lineage, description: SourceDescription) -> None:
     what = "stream" if lineage.table_id == description.table_id else "table"
     raise LineageChanged(
         f"the {what} of {description.table_name} is not the one that the file was built from: "
-        f"{lineage.stream_arn} then, {description.stream_arn} now"
+        f"{lineage.stream_arn or 'no stream'} then, {description.stream_arn or 'no stream'} now"
     )
 
 

@@ -117,7 +117,8 @@ class StatusBoard:
         """The status now: a loop that hangs shows as a lag that grows."""
         status = self._status
         now = self._now()
-        lag = lag_seconds(status.watermark, now)
+        follows = status.checkpoint is None or status.checkpoint.lineage.has_stream
+        lag = lag_seconds(status.watermark, now) if follows else None
         until = None if status.checkpoint is None else resumable_until(status.checkpoint)
         degraded, since = self._troubles.degraded(now) or (status.degraded, status.degraded_since)
         return replace(

@@ -45,9 +45,19 @@ class Lineage:
         text = f"{self.table_id}\n{self.stream_arn}\n{self.epoch}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @property
+    def has_stream(self) -> bool:
+        """False for a table that is read anew each time, by Scan alone."""
+        return bool(self.stream_arn)
+
     def same_source(self, table_id: str, stream_arn: str) -> bool:
         """True if a described source is the one that this lineage was taken from."""
         return (self.table_id, self.stream_arn) == (table_id, stream_arn)
+
+    def same_table(self, table_id: str, stream_arn: str) -> bool:
+        """As `same_source`, but where one of the two names no stream the table decides."""
+        one_has_none = not (self.stream_arn and stream_arn)
+        return self.table_id == table_id and (one_has_none or self.stream_arn == stream_arn)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ Unknown is None and never zero.
 Ready means: the scan has ended, every shard has a proof from after both the scan's end and the
 start of this process (a restart may replay, and rows step back until it has passed), and the lag
 is within bounds. The caller latches it. Once the stream is disabled and read to its end, the
-watermark stays at that end. Pure.
+watermark stays at that end. A table that is read without its stream is ready with its scan's end,
+and holds what was written before the scan's begin. Pure.
 """
 
 from __future__ import annotations
@@ -51,10 +52,11 @@ def is_ready(
     started_at: float,
     now: float,
     ready_lag_seconds: float,
+    has_stream: bool = True,
 ) -> bool:
     """Whether readiness may be declared now. `started_at`: when this process began to read."""
-    if scan_ended_at is None:
-        return False
+    if scan_ended_at is None or not has_stream:
+        return scan_ended_at is not None
     everything = list(shards)
     lag = lag_seconds(watermark(everything), now)
     if lag is None or lag - RESOLUTION_SECONDS > ready_lag_seconds:

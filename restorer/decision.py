@@ -24,6 +24,9 @@ to older ones. Without permission to bootstrap, each BOOTSTRAP is a REFUSE: 6 ex
 A local file of an earlier bootstrap than the published one gives way to a snapshot of its age,
 because nothing that follows from it could be published.
 
+A table that is read anew, without its stream (`refresh_seconds`), has no age at which it could not
+be served: the newest of local file and snapshot is taken, and BOOTSTRAP is for nothing at all.
+
 Role edge does not resume the stream, so age does not count, and it never bootstraps: it goes to the
 pointer's current snapshot or, where that cannot be used, to an older one that is not behind what it
 serves; with nothing it WAITs. Role operator takes what was asked for at any age. A snapshot of
@@ -55,7 +58,9 @@ def decide(
         return case.refuse(3, f"the target is no file of ours: {local.problem or 'no checkpoint'}")
     if selection.is_explicit or policy.role == "operator":
         return case.as_asked()
-    return case.as_edge() if policy.role == "edge" else case.as_central()
+    if policy.role == "edge":
+        return case.as_edge()
+    return case.as_central() if policy.refresh_seconds is None else case.as_refreshed()
 
 
 def lineage_conflict(
@@ -64,11 +69,11 @@ def lineage_conflict(
     """Why snapshots of this lineage may not feed this node or replace its file, or None.
 
     A newer bootstrap of the same table is no conflict: who follows has to reseed. `source`: table
-    id and stream ARN of the configured table, where they are known.
+    id and stream ARN of the configured table, where they are known; "" for no stream.
     """
-    if source is not None and not offered.same_source(*source):
+    if source is not None and not offered.same_table(*source):
         return f"the snapshots are not of the table {offered.table_name} and stream of today"
-    if local is not None and not local.same_source(offered.table_id, offered.stream_arn):
+    if local is not None and not local.same_table(offered.table_id, offered.stream_arn):
         return f"the target is of lineage {local.id} ({local.table_name}), the snapshot of another"
     return None
 
@@ -93,6 +98,8 @@ class _Case:
     @property
     def resumable_ages(self) -> tuple[Age, ...]:
         """Ages from which the stream is resumed, the better ones first."""
+        if self.policy.refresh_seconds is not None:
+            return ("fresh", "expired")  # nothing is resumed, so any age will do
         tries = self.policy.near_expired == "try_resume"
         return ("fresh", "near_expired") if tries else ("fresh",)
 
@@ -101,7 +108,7 @@ class _Case:
     def as_central(self) -> Decision:
         local = self.local
         takes_older = self.policy.bootstrap_on_failure == "fallback" or not self.facts.rejected
-        local_age, _ = age_of(local.resumable_until, self.facts.now, self.policy)
+        local_age, _ = age_of(local, self.facts.now, self.policy)
         is_superseded = local.is_superseded_by(self.published.epoch)
         for age in self.resumable_ages:
             can_restore = takes_older and bool(self.usable(age))
@@ -142,6 +149,18 @@ class _Case:
         if self.policy.bootstrap_on_failure == "retry":
             return self._made(Action.WAIT, message, exit_code=exit_code)
         return self._bootstrap(message)
+
+    def as_refreshed(self) -> Decision:
+        """Central, without a stream: any age is served until the next refresh has come."""
+        local, candidates = self.local, self.usable()
+        if self.facts.rejected and self.policy.bootstrap_on_failure != "fallback":
+            candidates = []
+        is_superseded = local.is_superseded_by(self.published.epoch)
+        if local.may_be_served and not (is_superseded and candidates):
+            return self._keep("the local file is of the newest refresh that there is")
+        if candidates:
+            return self._restore(candidates, "this is the newest refresh that there is")
+        return self._nothing_usable()
 
     def as_edge(self) -> Decision:
         local, candidates = self.local, self.usable()

@@ -20,7 +20,7 @@ OnFailure = Literal["warn", "retry", "fallback"]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A snapshot that could be restored, as the pointer's catalog describes it."""
+    """A snapshot that could be restored, as the catalog describes it. `data_at`: its watermark."""
 
     snapshot_id: str
     lineage_id: str
@@ -34,6 +34,7 @@ class Candidate:
     file_bytes: int
     stored_bytes: int
     quarantined: str | None = None
+    data_at: float | None = None
 
     @staticmethod
     def of(entry: CatalogEntry) -> Candidate:
@@ -51,6 +52,7 @@ class Candidate:
             file_bytes=entry.file_bytes,
             stored_bytes=entry.stored_bytes,
             quarantined=entry.quarantined,
+            data_at=entry.watermark,
         )
 
 
@@ -93,7 +95,7 @@ class LocalFile:
     """The file at the target path. `lineage` is None where it is none of ours; `problem` says why.
 
     `is_complete`: the bootstrap scan has ended, so the file may be served. `snapshot_id`: what it
-    was restored from, where that is known.
+    was restored from, where that is known. `data_at`: its watermark.
     """
 
     exists: bool = False
@@ -104,6 +106,7 @@ class LocalFile:
     is_complete: bool = False
     snapshot_id: str | None = None
     problem: str | None = None
+    data_at: float | None = None
 
     @property
     def may_be_served(self) -> bool:
@@ -136,7 +139,8 @@ class LocalFile:
 class Policy:
     """What the node is allowed and told to do.
 
-    `engine` and `storage_versions`: what this node can open, None for anything.
+    `engine` and `storage_versions`: what this node can open, None for anything. `refresh_seconds`:
+    the table is read anew that often, without its stream; None where the stream is followed.
     """
 
     role: Role = "central"
@@ -149,6 +153,7 @@ class Policy:
     storage_versions: frozenset[str] | None = None
     near_expired_seconds: float = 18 * 3600.0
     expired_seconds: float = 24 * 3600.0
+    refresh_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cdc.checkpoint import age_seconds
-from restorer.facts import Candidate, Facts, Policy, Published, Selection, Trouble
+from restorer.facts import Candidate, Facts, LocalFile, Policy, Published, Selection, Trouble
 
 Age = Literal["fresh", "near_expired", "expired"]
 
@@ -35,8 +35,15 @@ class Judged:
     exit_code: int = NOTHING
 
 
-def age_of(until: float | None, at: float, policy: Policy) -> tuple[Age, float | None]:
-    """The class and the seconds of an age at an instant. No horizon counts as expired."""
+def age_of(state: Candidate | LocalFile, at: float, policy: Policy) -> tuple[Age, float | None]:
+    """The class and the seconds of a state's age at an instant. No horizon counts as expired.
+
+    Of a table that is read anew, the age is that of the data; expired is what a refresh is due for.
+    """
+    until = state.resumable_until
+    if policy.refresh_seconds is not None and state.data_at is not None:
+        seconds = at - state.data_at
+        return ("fresh" if seconds <= policy.refresh_seconds else "expired"), seconds
     if until is None:
         return "expired", None
     seconds = age_seconds(until, at)
@@ -54,7 +61,7 @@ def judge(
     for candidate in published.candidates:
         is_released = is_released or candidate.snapshot_id == published.current
         seconds = candidate.stored_bytes / facts.throughput_bytes_per_second
-        age, on_arrival = age_of(candidate.resumable_until, facts.now + seconds, policy)
+        age, on_arrival = age_of(candidate, facts.now + seconds, policy)
         reason, exit_code = _unusable(candidate, published, policy, facts, selection)
         if reason is None and not is_released:
             reason = "newer than the snapshot that followers should be at"

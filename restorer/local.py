@@ -57,6 +57,7 @@ def local_file(checkpoint: Checkpoint, snapshot_id: str | None = None) -> LocalF
         resumable_until=resumable_until(checkpoint),
         is_complete=checkpoint.scan.ended_at is not None,
         snapshot_id=snapshot_id,
+        data_at=checkpoint.watermark,
     )
 
 

@@ -63,7 +63,7 @@ def numbers_of(
     read_units = facts.bootstrap_read_units if reads else 0.0
     if judged is None:
         until = local.resumable_until if local.exists else None
-        _, seconds = age_of(until, facts.now, policy)
+        _, seconds = age_of(local, facts.now, policy)
         return Numbers(seconds, until, disk_free_bytes=facts.free_bytes, read_units=read_units)
     return Numbers(
         age_seconds=judged.age_seconds,

@@ -2,7 +2,8 @@
 
 fencing    the pointer's generation is ours; same lineage: the checkpoint covers the published one,
            shard by shard; another lineage: its epoch is newer
-reasons    the checkpoint is expired, or its age unknown; the table is empty and was not before
+reasons    the checkpoint is expired, or its age unknown (of a table that is read without its
+           stream nothing is resumed); the table is empty and was not before
 """
 
 from __future__ import annotations
@@ -71,13 +72,20 @@ def reasons_against(
     """Why this state may not be published; empty if it may."""
     reasons = []
     if resumable_until is None:
-        reasons.append("the age of its checkpoint is unknown")
+        if image.checkpoint.lineage.has_stream:
+            reasons.append("the age of its checkpoint is unknown")
     elif resumable_until <= now:
         hours = (now - resumable_until) / 3600
         reasons.append(f"its checkpoint expired {hours:.1f} h ago")
-    if image.row_count == 0 and previous is not None and previous.row_count and not allow_empty:
-        reasons.append(f"it is empty, and the published one has {previous.row_count} rows")
+    before = 0 if previous is None else previous.row_count
+    if has_shrunk(image.row_count, before) and not allow_empty:
+        reasons.append(f"it is empty, and the published one has {before} rows")
     return tuple(reasons)
+
+
+def has_shrunk(row_count: int, before: int) -> bool:
+    """True if a table of `before` rows is left with so few that a person should look first."""
+    return row_count == 0 and before > 0
 
 
 def is_renewal(previous: Header, now: Checkpoint, row_count: int) -> bool:

@@ -24,6 +24,7 @@ class Follower:
     """`endpoint_url`: where capture finds the server, if not where the test does."""
 
     settings = QUICK
+    source_type: type[DynamoDbSource] = DynamoDbSource
 
     def __init__(
         self,
@@ -50,8 +51,8 @@ class Follower:
     @contextmanager
     def running(self, until: Callable[[CaptureStatus], bool] | None = None) -> Iterator[Capture]:
         """Capture in a thread; on entry it has come so far, on exit everything was committed."""
-        keys = DynamoDbSource(self.table.name, self.params).describe().keys
-        source = DynamoDbSource(self.table.name, self._capture_params)
+        keys = self.source_type(self.table.name, self.params).describe().keys
+        source = self.source_type(self.table.name, self._capture_params)
         self.file = open_accelerator(self.engine, self.path, "routes", keys=keys, create=True)
         stop, errors = threading.Event(), list[Exception]()
         capture = Capture(source, self.file, settings=self.settings, generation=1, stop=stop)

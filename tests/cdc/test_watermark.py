@@ -57,6 +57,22 @@ def test_a_record_begins_the_count_again() -> None:
 # ---------------------------------------------------------------- watermark
 
 
+def test_without_a_stream_the_end_of_the_scan_is_enough() -> None:
+    def ready(scan_ended_at: float | None, *, has_stream: bool) -> bool:
+        return is_ready(
+            [],
+            scan_ended_at=scan_ended_at,
+            started_at=NOW,
+            now=NOW,
+            ready_lag_seconds=2.0,
+            has_stream=has_stream,
+        )
+
+    assert ready(NOW - 100, has_stream=False)
+    assert not ready(None, has_stream=False)
+    assert not ready(NOW - 100, has_stream=True)
+
+
 def test_the_watermark_is_the_least_proof() -> None:
     shards = [shard("a", created_at=NOW - 9, tip_at=NOW - 3), shard("b", created_at=NOW - 5)]
 

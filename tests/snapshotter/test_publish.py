@@ -318,6 +318,17 @@ def test_a_checkpoint_of_unknown_age_is_not_published(bucket: Bucket) -> None:
         publisher.publish(image(MAIN, bucket.checkpoint(shards={})), reason="x")
 
 
+def test_a_table_that_is_read_without_its_stream_is_published_although_nothing_is_resumed(
+    bucket: Bucket,
+) -> None:
+    publisher = bucket.publisher()
+    of = replace(lineage(), stream_arn="")
+
+    publisher.publish(image(MAIN, bucket.checkpoint(of=of, shards={})), reason="x")
+
+    assert bucket.header().resumable_until is None
+
+
 def test_an_empty_table_replaces_a_filled_one_only_when_allowed(bucket: Bucket) -> None:
     publisher = bucket.publisher()
     bucket.publish(publisher, MAIN, 1, row_count=3)
