@@ -18,6 +18,8 @@ from snowmelt.config import MetricName
 from snowmelt.status import DatasetStatus
 
 PREFIX = "dataset_dynamodb_"
+# Each is a series that Prometheus keeps for ever, and a table may use data as names.
+_ATTRIBUTES_TOLD = 20
 SWITCHABLE: tuple[str, ...] = get_args(MetricName)
 
 Value = Callable[[DatasetStatus], float | None]
@@ -59,6 +61,18 @@ def _of_last(name: str) -> Value:
 def _last_duration_ms(status: DatasetStatus) -> float | None:
     seconds = _of_last("last_duration_seconds")(status)
     return None if seconds is None else seconds * 1000
+
+
+def _of_scan(name: str) -> Value:
+    """Progress of a bootstrap's scan, while it is under way."""
+
+    def read(status: DatasetStatus) -> float | None:
+        if status.scan is None or status.scan["ended_at"] is not None:
+            return None
+        value = status.scan[name]
+        return None if value is None else float(value)
+
+    return read
 
 
 def described() -> list[tuple[str, str, str]]:
@@ -106,6 +120,19 @@ _METRICS: tuple[tuple[str, str, bool, Value], ...] = (
     (PREFIX + "ready", "Caught up once, and valid", False, lambda s: float(s.ready)),
     (PREFIX + "stale", "Older than promised", False, lambda s: float(s.stale)),
     (PREFIX + "rows", "Items in the dataset", False, lambda s: s.rows),
+    (PREFIX + "bootstrap_rows", "Items that a scan has read so far", False, _of_scan("rows")),
+    (
+        PREFIX + "bootstrap_rows_per_second",
+        "Mean rate of the scan in this process",
+        False,
+        _of_scan("rows_per_second"),
+    ),
+    (
+        PREFIX + "bootstrap_eta_seconds",
+        "Time until the scan ends, by the service's count of items",
+        False,
+        _of_scan("eta_seconds"),
+    ),
     (PREFIX + "version", "Commits of this lineage", False, lambda s: s.version),
     (PREFIX + "file_bytes", "The dataset's file", False, lambda s: s.file_bytes),
     (PREFIX + "wal_bytes", "The engine's log beside the file", False, lambda s: s.wal_bytes),
@@ -197,6 +224,7 @@ class _Collector:
                 if number is not None and self._is_on(status.name, name):
                     family.add_metric([status.name], number)
             yield family
+        yield _spilled(statuses)
         yield from _restores(statuses)
         build = GaugeMetricFamily(
             "snowmelt_build_info", "The version of this node", labels=["version"]
@@ -210,6 +238,19 @@ class _Collector:
             return True
         on = self._switches.get(dataset)
         return on is None or short in on
+
+
+def _spilled(statuses: Sequence[DatasetStatus]) -> Metric:
+    family = CounterMetricFamily(
+        PREFIX + "attribute_misfits_total",
+        f"As misfits_total, of the {_ATTRIBUTES_TOLD} attributes with most of them",
+        labels=["dataset", "attribute"],
+    )
+    for status in statuses:
+        most = sorted(status.misfits.items(), key=lambda entry: (-entry[1], entry[0]))
+        for attribute, count in most[:_ATTRIBUTES_TOLD]:
+            family.add_metric([status.name, attribute], count)
+    return family
 
 
 def _restores(statuses: Sequence[DatasetStatus]) -> Iterator[Metric]:

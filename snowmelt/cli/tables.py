@@ -13,6 +13,8 @@ from rich.table import Table
 from snowmelt.durations import format_duration
 from snowmelt.progress import format_bytes
 
+_MISFITS_TOLD = 5
+
 
 def console() -> Console:
     """The terminal; in a pipe lines are not cut."""
@@ -72,6 +74,18 @@ def print_status(datasets: Sequence[Mapping[str, Any]]) -> None:
         problem = one["problem"] or (one["snapshot"] or {}).get("problem")
         if problem:
             out.print(f"{one['name']}: {problem['message']}; {problem['hint']}")
+        if one["misfits"]:
+            out.print(_misfits(one["name"], one["misfits"]), markup=False)
+
+
+def _misfits(dataset: str, counts: Mapping[str, int]) -> str:
+    most = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    told = [
+        f"{name if name.isprintable() and name else repr(name)} {count}"
+        for name, count in most[:_MISFITS_TOLD]
+    ]
+    more = f" and {len(most) - _MISFITS_TOLD} more" if len(most) > _MISFITS_TOLD else ""
+    return f"{dataset}: in _rest, because no column holds them: {', '.join(told)}{more}"
 
 
 def print_decision(decision: Mapping[str, Any]) -> None:

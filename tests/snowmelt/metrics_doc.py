@@ -27,6 +27,7 @@ EXAMPLE = DatasetStatus(
     errors_transient_total=3,
     ttl_deletes_total=7,
     misfits={"weight": 5},
+    scan={"rows": 30_000, "rows_per_second": 10_000.0, "eta_seconds": 2.0, "ended_at": None},
     file_bytes=10_498_048,
     wal_bytes=65_536,
     snapshot=SnapshotStatus(
@@ -71,6 +72,7 @@ _WATCH = """
 | Are snapshots missing? | `time() - dataset_acceleration_snapshot_write_timestamp > 2 * 3600` |
 | Do snapshots fail? | `increase(dataset_acceleration_snapshot_failure_total[15m]) > 0` |
 | Do two nodes publish one dataset? | `dataset_acceleration_snapshot_fenced == 1` |
+| Which attribute does not fit its column? | `topk(5, increase(dataset_dynamodb_attribute_misfits_total[1h]))` |
 | Are there records that no one can read? | `dataset_dynamodb_quarantined_records > 0` |
 
 """  # noqa: E501 - rows of a table

@@ -138,3 +138,16 @@ def test_the_phases_of_a_restore_are_told_apart() -> None:
 
 def test_the_page_carries_the_version() -> None:
     assert 'snowmelt_build_info{version="' in example_page()
+
+
+def test_values_that_do_not_fit_are_told_by_attribute_and_the_list_is_bounded() -> None:
+    many = {f"name-{number}": number for number in range(1, 1_000)}
+
+    text = page(lambda: [replace(EXAMPLE, misfits={'odd"name': 5_000, **many})], {})().decode()
+
+    lines = [line for line in text.splitlines() if "attribute_misfits_total{" in line]
+    start = 'dataset_dynamodb_attribute_misfits_total{attribute="odd\\"name",dataset="pipelines"}'
+    assert lines[0] == f"{start} 5000.0"
+    assert lines[-1].endswith(" 981.0")
+    assert len(lines) == 20
+    assert "dataset_dynamodb_misfits_total" in text

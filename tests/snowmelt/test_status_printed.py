@@ -1,0 +1,40 @@
+"""What `snowmelt status` prints for people."""
+
+from dataclasses import replace
+
+import pytest
+
+from snowmelt.cli.tables import print_status
+from snowmelt.status import Problem
+from tests.snowmelt.metrics_doc import EXAMPLE
+
+
+def printed(capsys: pytest.CaptureFixture[str], **facts: object) -> list[str]:
+    print_status([replace(EXAMPLE, **facts).to_json()])  # type: ignore[arg-type]  # by name
+    return capsys.readouterr().out.splitlines()[2:]
+
+
+def test_values_in_rest_are_told_by_attribute_the_most_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    some = {"[/b]": 5, "a\n": 5, "b": 9}
+    many = {f"name-{number}": number for number in range(1, 8)}
+
+    assert printed(capsys, misfits={}) == []
+    assert printed(capsys, misfits=some) == [
+        "pipelines: in _rest, because no column holds them: b 9, [/b] 5, 'a\\n' 5"
+    ]
+    assert printed(capsys, misfits=many) == [
+        (
+            "pipelines: in _rest, because no column holds them: "
+            "name-7 7, name-6 6, name-5 5, name-4 4, name-3 3 and 2 more"
+        )
+    ]
+
+
+def test_records_in_quarantine_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    problem = Problem("2 records could not be decoded", "the node goes on meanwhile", 7, None)
+
+    assert printed(capsys, misfits={}, problem=problem) == [
+        "pipelines: 2 records could not be decoded; the node goes on meanwhile"
+    ]
