@@ -73,7 +73,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
         source.describe()  # botocore is loaded before the clock starts, on every side
         capture = Capture(
             source,
-            accelerator,  # type: ignore[arg-type]
+            accelerator,
             settings=CaptureSettings(shard_calls_per_second=10_000.0),
             generation=1,
             stop=stop,

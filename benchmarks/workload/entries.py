@@ -66,7 +66,8 @@ CREATE MACRO image(id, revision, n) AS
   || ',"state":'
   || CASE WHEN odd_state(n) THEN '{"NULL":true}' ELSE '{"S":"' || state(n) || '"}' END
   || ',"revision":{"N":"' || revision || '"},"weight":{"N":"' || weight(n)
-  || '"},"enabled":{"BOOL":' || CASE WHEN n % 10 > 0 THEN 'true' ELSE 'false' END || '},"config":{"M":{"host":{"S":"'
+  || '"},"enabled":{"BOOL":' || CASE WHEN n % 10 > 0 THEN 'true' ELSE 'false' END
+  || '},"config":{"M":{"host":{"S":"'
   || host(id, revision) || '"},"port":{"N":"' || port(n) || '"},"tls":{"BOOL":true},"etag":{"S":"'
   || etag(id, revision) || '"}}},"owner":{"S":"' || owner(n) || '"},"purpose":{"S":"'
   || purpose(id) || '"},"updated_at":{"N":"' || updated_at(n) || '"}}';
