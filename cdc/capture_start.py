@@ -64,7 +64,7 @@ def open_capture(
     if checkpoint is not None:
         check_same_source(checkpoint.lineage, description)
         settings.columns.check_excluded(checkpoint.scan.excluded)
-        graph = ShardGraph.resume(checkpoint.shards, horizon)
+        graph = ShardGraph.resume(checkpoint.shards, horizon, began_at=checkpoint.scan.started_at)
         return Opened(description, checkpoint, graph, is_bootstrap=False)
     listing = None
     while listing is None or listing.last_id is not None:

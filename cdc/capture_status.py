@@ -11,6 +11,9 @@ from cdc.column_rules import ColumnRules
 from cdc.troubles import Troubles
 from cdc.watermark import RESOLUTION_SECONDS, lag_seconds
 
+# A quarter of the stream's 24 hours is left: the age at which a checkpoint counts as near-expired.
+NEARING_SECONDS = 18 * 3600.0
+
 Phase = Literal["starting", "bootstrapping", "catching_up", "following", "stopped"]
 
 
@@ -121,6 +124,8 @@ class StatusBoard:
         lag = lag_seconds(status.watermark, now) if follows else None
         until = None if status.checkpoint is None else resumable_until(status.checkpoint)
         degraded, since = self._troubles.degraded(now) or (status.degraded, status.degraded_since)
+        if degraded is None and status.phase != "starting" and until is not None:
+            degraded = _nearing(until, now)
         return replace(
             status,
             degraded=degraded,
@@ -131,6 +136,14 @@ class StatusBoard:
             resumable_until=until,
             checkpoint_age_seconds=None if until is None else age_seconds(until, now),
         )
+
+
+def _nearing(until: float, now: float) -> str | None:
+    """What a person should know where reading goes on, but falls behind."""
+    if age_seconds(until, now) < NEARING_SECONDS:
+        return None
+    hours = max(0.0, until - now) / 3600
+    return f"the oldest unread change can be read for {hours:.1f} h more, then a gap is certain"
 
 
 def _tell(status: CaptureStatus) -> None:

@@ -7,7 +7,8 @@ lose data, and its type is never changed while applying.
     item(row) = inverse of every filled cell, then overridden by `_rest`
 
 A NULL cell means: the attribute is absent, or it stands in `_rest`. Names that are empty, too
-long, reserved, or equal to an earlier column's but for case get no column. Columns are bounded by a
+long, reserved, of the service's replication, or equal to an earlier column's but for case get no
+column. Columns are bounded by a
 budget: those of the key first, then by frequency; the rest of the attributes live in `_rest`.
 """
 
@@ -20,6 +21,8 @@ from typing import Any, Literal
 
 COLUMN_BUDGET = 200
 RESERVED = frozenset({"_h", "_rest", "_dead", "rowid"})
+# What global tables of version 1 (2017.11.29) write into each item, by a second write.
+REPLICATION = "aws:rep:"
 _NAME_LIMIT = 255
 
 # text: S · integer: N that fits 64 bits · decimal: N with a fraction, kept exactly · boolean: BOOL
@@ -140,4 +143,6 @@ def folded(name: str) -> str:
 
 def is_nameable(name: str) -> bool:
     """True if an attribute of this name may have a column."""
-    return 0 < len(name) <= _NAME_LIMIT and name.isprintable() and folded(name) not in RESERVED
+    if folded(name) in RESERVED or name.startswith(REPLICATION):
+        return False
+    return 0 < len(name) <= _NAME_LIMIT and name.isprintable()

@@ -28,8 +28,9 @@ from cdc.source import ListedShard, ShardListing
 class ShardGraph:
     """The shards of one stream with their states, positions and proofs."""
 
-    def __init__(self, horizon: Horizon) -> None:
+    def __init__(self, horizon: Horizon, began_at: float | None = None) -> None:
         self._horizon = horizon
+        self._began_at = began_at
         self._shards: dict[str, Shard] = {}
         self._children: dict[str, list[str]] = {}
         self._in_state: dict[State, dict[str, None]] = {state: {} for state in State}
@@ -43,7 +44,7 @@ class ShardGraph:
         Open shards are read from their start, without records that the scan is sure to see; what a
         closed shard holds was written before, so it counts as read.
         """
-        graph = cls(horizon)
+        graph = cls(horizon, began_at)
         opening = FromStart(began_at - slack_seconds)
         graph._admit(
             ShardProgress(shard.shard_id, shard.parent_id, End(), ended_at=began_at)
@@ -54,9 +55,15 @@ class ShardGraph:
         return graph
 
     @classmethod
-    def resume(cls, shards: Mapping[str, ShardProgress], horizon: Horizon) -> ShardGraph:
-        """The graph that a checkpoint describes."""
-        graph = cls(horizon)
+    def resume(
+        cls,
+        shards: Mapping[str, ShardProgress],
+        horizon: Horizon,
+        *,
+        began_at: float | None = None,
+    ) -> ShardGraph:
+        """The graph that a checkpoint describes; its bootstrap began at `began_at`."""
+        graph = cls(horizon, began_at)
         graph._admit(shards.values())
         return graph
 
@@ -188,13 +195,16 @@ class ShardGraph:
         parent = shard.parent_id
         if not listing.is_complete and parent and parent not in self._shards and parent not in ids:
             return False  # the answer left its parent out; the next complete one tells
-        # A listing may bring back a shard whose records are all trimmed. Its child began when it
-        # closed, so a known child beyond the horizon means that nothing is left to be read in it.
-        return not any(
-            self._horizon.is_past(shard_started_at(child), listing.listed_at)
-            for child in self._children.get(shard.shard_id, ())
-            if child in self._shards
-        )
+        # A listing may bring back a shard whose records are all trimmed, or were all written before
+        # the bootstrap. Its child began when it closed, so a known child that is beyond the horizon
+        # or older than the bootstrap means that nothing is left to be read in it.
+        known = [each for each in self._children.get(shard.shard_id, ()) if each in self._shards]
+        return not any(self._is_old(shard_started_at(child), listing.listed_at) for child in known)
+
+    def _is_old(self, started_at: float | None, now: float) -> bool:
+        if started_at is not None and self._began_at is not None and started_at <= self._began_at:
+            return True
+        return self._horizon.is_past(started_at, now)
 
     def _floor(self, shard: ListedShard) -> float | None:
         parent = self._shards.get(shard.parent_id or "")

@@ -5,6 +5,7 @@ import os
 import pytest
 from hypothesis import settings
 
+from tests.conformance.consumer import OURS
 from tests.crash.tally import KillTally
 from tests.servers.fixtures import (
     dynamodb_local,
@@ -46,6 +47,8 @@ settings.load_profile("ci" if os.environ.get("CI") else "house")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the tests marked soak, only those")
+    help_ = "package.module:Name of another consumer for tests/conformance, see its README"
+    parser.addoption("--consumer", default=OURS, help=help_)
     parser.addoption("--full", action="store_true", help="all flights in tests/e2e, not a slice")
 
 

@@ -44,6 +44,10 @@ class VirtualClock:
 
         self.after(seconds, again)
 
+    def jump(self, seconds: float) -> None:
+        """Stand still for so long: what was planned meanwhile happens late, after it."""
+        self.now += seconds
+
     def pass_time(self, most_seconds: float) -> None:
         """Advance to what is planned next, at most so far."""
         planned = self._plans[0][0] - self.now if self._plans else most_seconds
@@ -53,8 +57,11 @@ class VirtualClock:
 class InlineWorkers:
     """Jobs run when results are asked for; with a `seed` they end in any order."""
 
-    def __init__(self, clock: VirtualClock, seed: int | None = None) -> None:
+    def __init__(
+        self, clock: VirtualClock, seed: int | None = None, call_seconds: float = CALL_SECONDS
+    ) -> None:
         self._clock = clock
+        self._call_seconds = call_seconds
         self._jobs: deque[Job] = deque()
         self._random = None if seed is None else random.Random(seed)
         self.most_waiting = 0
@@ -75,7 +82,7 @@ class InlineWorkers:
             most = self._random.randint(1, most)
         taken: list[Fetched] = []
         while self._jobs and len(taken) < most:
-            self._clock.advance(CALL_SECONDS)
+            self._clock.advance(self._call_seconds)
             taken.append(self._jobs.popleft()())
         return taken
 

@@ -1,6 +1,8 @@
 """What a simulated service refuses: by script (for a time, a number of times) and by rate."""
 
+import random
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,6 +40,8 @@ class Faults:
         self._clock = clock
         self._faults: list[Fault] = []
         self._limits: dict[str, float] = {}
+        self._share, self._weather = 0.0, random.Random(0)
+        self._errors: Sequence[CdcError] = ()
         self._taken: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
 
     def fail(
@@ -57,10 +61,15 @@ class Faults:
         """Throttle what exceeds a rate; for reads of shards the rate of each shard counts."""
         self._limits[operation] = calls_per_second
 
+    def shake(self, share: float, errors: Sequence[CdcError], seed: int = 0) -> None:
+        """Let this share of all calls fail, at random."""
+        self._share, self._errors, self._weather = share, errors, random.Random(seed)
+
     def heal(self) -> None:
         """No fault and no limit any more."""
         self._faults = []
         self._limits = {}
+        self._share = 0.0
 
     def check(self, operation: str, shard_id: str) -> None:
         for fault in self._faults:
@@ -68,6 +77,8 @@ class Faults:
             if fits and fault.times > 0 and self._clock.now < fault.until:
                 fault.times -= 1
                 raise fault.error
+        if self._share and self._weather.random() < self._share:
+            raise self._weather.choice(self._errors)
         if operation in self._limits:
             self._count(operation, shard_id)
 

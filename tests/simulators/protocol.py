@@ -105,7 +105,8 @@ class Protocol:
         if action == "GetRecords" and not arn:
             raise invalid("Invalid ShardIterator")
         table = self._tables.get(name.rpartition("/")[2])
-        if table is None or (arn and arn not in table.streams):
+        is_gone = table is not None and table.is_deleted and not arn
+        if table is None or is_gone or (arn and arn not in table.streams):
             what = f"Stream: {arn}" if arn else f"Table: {name}"
             raise ServiceRefusal(
                 "ResourceNotFoundException", f"Requested resource not found: {what} not found"

@@ -138,6 +138,10 @@ class SimulatedStreams:
         visible_at = now + self.propagation_seconds
         shard.records.append(Record(sequence, created, visible_at, json.dumps(wire)))
 
+    def count_from(self, first_sequence: int) -> None:
+        """Sequence numbers go on from here."""
+        self._sequences = count(first_sequence)
+
     # ------------------------------------------------------------ reading
 
     def listed(self, stream_arn: str | None = None) -> list[ListedShard]:

@@ -12,7 +12,7 @@ from functools import cache
 from hashlib import md5
 from typing import Any
 
-from cdc.errors import CdcError, StreamDisabled
+from cdc.errors import CdcError, StreamDisabled, TableNotFound
 from cdc.keys import KeyAttribute, KeySchema
 from cdc.position import Position
 from cdc.source import ListedShard, RawPage, ShardListing, SourceDescription
@@ -91,6 +91,8 @@ class SimulatedTable(SimulatedStreams):
         self.on_scan: Callable[[], object] = lambda: None
         self.faults = Faults(clock)
         self.limit, self.heal = self.faults.limit, self.faults.heal
+        self.shake = self.faults.shake
+        self.is_deleted = False
         self.table_id = ""
         self.created_at = clock.now
         self._begin(shards)
@@ -120,10 +122,20 @@ class SimulatedTable(SimulatedStreams):
         """A new stream after `disable`; what was written between is in none."""
         self.begin_stream()
 
-    def recreate(self) -> None:
-        """The same name, another table."""
+    def drop(self) -> None:
+        """Delete the table; what its stream holds stays readable."""
         with self.lock:
             self.items = {}
+            self.is_deleted = True
+            self.disable()
+
+    def recreate(self, *, first_sequence: int | None = None) -> None:
+        """The same name, another table; its stream may count from a lower number."""
+        with self.lock:
+            if first_sequence is not None:
+                self.count_from(first_sequence)
+            self.items = {}
+            self.is_deleted = False
             self._begin(1)
 
     def fail(
@@ -152,6 +164,8 @@ class SimulatedTable(SimulatedStreams):
 
     def describe(self) -> SourceDescription:
         self.called("describe")
+        if self.is_deleted:
+            raise TableNotFound(f"there is no table {self.name}")
         if not self.is_enabled:
             raise StreamDisabled(f"{self.name} has no enabled stream")
         return SourceDescription(

@@ -11,7 +11,7 @@ from cdc.capture_status import CaptureSettings
 from cdc.checkpoint import Checkpoint
 from cdc.source import Source
 from tests.simulators.audit import Audit
-from tests.simulators.clock import InlineWorkers, VirtualClock
+from tests.simulators.clock import CALL_SECONDS, InlineWorkers, VirtualClock
 from tests.simulators.memory import MemoryAccelerator, as_text
 from tests.simulators.stream import SimulatedTable
 
@@ -27,10 +27,15 @@ class World:
         file: Accelerator | None = None,
         seed: int | None = None,
         view_type: str = "NEW_IMAGE",
+        table: SimulatedTable | None = None,
     ) -> None:
         self.clock = VirtualClock()
+        if table is not None:
+            assert isinstance(table.clock, VirtualClock)
+            self.clock = table.clock
         self.seed = seed
-        self.table = SimulatedTable(self.clock, shards=shards, view_type=view_type)
+        self.call_seconds = CALL_SECONDS
+        self.table = table or SimulatedTable(self.clock, shards=shards, view_type=view_type)
         self.source: Source = self.table
         self.audit = Audit(self.table)
         self.memory = MemoryAccelerator(audit=self.audit)
@@ -46,6 +51,11 @@ class World:
         self.clock.after(seconds, stop.set)
         self.capture.run()
         return self.capture
+
+    def live(self, stop: threading.Event) -> None:
+        """A process that lives until somebody sets `stop`."""
+        self.capture = self._capture(stop)
+        self.capture.run()
 
     def run_until(self, done: Callable[[], bool], most_seconds: float = 120.0) -> float:
         """A process that lives until something is so; the virtual seconds that it took."""
@@ -102,6 +112,6 @@ class World:
             settings=self.settings,
             generation=7,
             stop=stop,
-            workers=InlineWorkers(self.clock, self.seed),
+            workers=InlineWorkers(self.clock, self.seed, self.call_seconds),
             on_commit=self.commits.append,
         )
