@@ -15,6 +15,7 @@ from typing import Any
 
 from cdc.checkpoint import Checkpoint
 from cdc.errors import Degraded, Permanent, Retryable
+from cdc.source import SourceDescription
 from restorer.decision import decide
 from restorer.errors import refusal
 from restorer.facts import Facts, LocalFile, Policy, Published, Selection
@@ -25,11 +26,11 @@ from restorer.verdict import Action, Decision
 from snapshotter.errors import SnapshotError
 from snapshotter.reader import read_pointer
 from snowmelt import files
+from snowmelt.cost import READ_UNIT_BYTES
 from snowmelt.wiring import DatasetPlan
 
 HEARTBEAT_LIMIT_SECONDS = 60.0
 ORPHANED_SECONDS = 15.0  # three heartbeats, for a writer whose process is gone besides
-READ_UNIT_BYTES = 4096
 
 Progress = Callable[[int, int], None]
 
@@ -86,7 +87,12 @@ def _conclude(plan: DatasetPlan, report: RestoreReport, source: SourceFacts) -> 
         waiting = bootstrapping_elsewhere(plan, local)
         if waiting is not None:
             action, message = Action.WAIT, waiting
-    return ColdStart(action, rebuilds, message, describe_report(report))
+    described = describe_report(report)
+    if (rebuilds or action is Action.BOOTSTRAP) and source.description is not None:
+        target = files.side_path(plan) if rebuilds else plan.path
+        cost = files.cost_of_filling(plan, target, source.description)
+        described["bootstrap"] = cost.to_json()
+    return ColdStart(action, rebuilds, message, described)
 
 
 def _goes_on(plan: DatasetPlan, local: LocalFile) -> bool:
@@ -140,6 +146,7 @@ class SourceFacts:
     identity: tuple[str, str] | None = None
     read_units: float | None = None
     clock: Callable[[], float] | None = None
+    description: SourceDescription | None = None
 
 
 def describe_source(plan: DatasetPlan) -> SourceFacts:
@@ -158,6 +165,7 @@ def describe_source(plan: DatasetPlan) -> SourceFacts:
         identity=(description.table_id, description.stream_arn),
         read_units=description.size_bytes / READ_UNIT_BYTES,
         clock=plan.source.now,
+        description=description,
     )
 
 

@@ -14,23 +14,16 @@ from typing import Any, Literal
 
 from cdc.aws import AwsParams, make_clients
 from cdc.dynamodb import DynamoDbSource
-from cdc.errors import CdcError, Degraded, PositionLost
+from cdc.errors import CdcError, Degraded, NoSpace, PositionLost
 from cdc.position import FromStart
 from cdc.source import SourceDescription
 from restorer.errors import RestoreError
 from snapshotter.errors import SnapshotError, StoreRefused
 from snapshotter.location import StoreParams
 from snapshotter.stores import open_store, probe
-from snowmelt.durations import format_duration
+from snowmelt.cost import BootstrapCost, bootstrap_cost
 from snowmelt.progress import format_bytes
 
-# A strongly consistent read unit covers 4 KiB; on demand a million cost so much in us-east-1.
-READ_UNIT_BYTES = 4096
-DOLLARS_PER_MILLION_READ_UNITS = 0.125
-# What one node scans where the table does not throttle; its capacity is often the bound.
-SCAN_ROWS_PER_SECOND = 20_000
-# The file, and as much again while a fold or a re-bootstrap is under way.
-DISK_FACTOR = 2.0
 CLOCK_WARNING_SECONDS = 2.0
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -74,9 +67,10 @@ def examine(subject: Subject) -> Iterator[Finding]:
         return
     yield _table(description)
     yield from _permissions(source)
-    yield _cost(description)
+    cost = _estimate(description, subject.path)
+    yield _cost(cost)
     yield _clock(source)
-    yield _disk(description, subject.path)
+    yield _disk(cost)
     yield from _store(subject)
 
 
@@ -139,15 +133,14 @@ def _permissions(source: DynamoDbSource) -> Iterator[Finding]:
             yield _failed(action, error)
 
 
-def _cost(description: SourceDescription) -> Finding:
-    units = description.size_bytes / READ_UNIT_BYTES
-    dollars = units / 1e6 * DOLLARS_PER_MILLION_READ_UNITS
-    seconds = description.item_count / SCAN_ROWS_PER_SECOND
-    detail = (
-        f"{units:,.0f} read units, about ${dollars:,.2f} on demand (us-east-1), "
-        f"about {format_duration(seconds)} if the table does not throttle"
-    )
-    return Finding("bootstrap cost", "ok", detail)
+def _estimate(description: SourceDescription, path: Path) -> BootstrapCost:
+    place = next(parent for parent in (path, *path.parents) if parent.exists())
+    free = shutil.disk_usage(place).free
+    return bootstrap_cost(description, max_rcu=None, disk_free_bytes=free, place=str(place))
+
+
+def _cost(cost: BootstrapCost) -> Finding:
+    return Finding("bootstrap cost", "ok", cost.reads)
 
 
 def _clock(source: DynamoDbSource) -> Finding:
@@ -157,14 +150,10 @@ def _clock(source: DynamoDbSource) -> Finding:
     return Finding("clock", verdict, f"{offset:+.1f} s against the service", hint)
 
 
-def _disk(description: SourceDescription, path: Path) -> Finding:
-    place = next(parent for parent in (path, *path.parents) if parent.exists())
-    free = shutil.disk_usage(place).free
-    needed = int(description.size_bytes * DISK_FACTOR)
-    detail = f"needs up to {format_bytes(needed)}, has {format_bytes(free)} at {place}"
-    if free >= needed:
-        return Finding("disk", "ok", detail)
-    return Finding("disk", "fail", detail, "use a larger volume", 12)
+def _disk(cost: BootstrapCost) -> Finding:
+    if cost.fits:
+        return Finding("disk", "ok", cost.disk)
+    return Finding("disk", "fail", cost.disk, "use a larger volume", NoSpace.exit_code)
 
 
 def _store(subject: Subject) -> Iterator[Finding]:

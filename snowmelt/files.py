@@ -10,8 +10,10 @@ from cdc.accelerator import Accelerator
 from cdc.checkpoint import Lineage
 from cdc.engines import fold_log, open_accelerator, sidecars
 from cdc.errors import FileEmpty, LineageChanged
-from restorer.local import inspect_local
+from cdc.source import SourceDescription
+from restorer.local import free_bytes, inspect_local
 from restorer.switch import Origin, forget_previous, switch, work_directory
+from snowmelt.cost import BootstrapCost, bootstrap_cost
 from snowmelt.errors import UsageError
 from snowmelt.wiring import DatasetPlan
 
@@ -47,6 +49,18 @@ def _open(plan: DatasetPlan, path: Path, *, is_new: bool) -> Accelerator:
         keys=plan.source.describe().keys if is_new else None,
         create=is_new,
         memory_limit=acceleration.memory_limit,
+    )
+
+
+def cost_of_filling(plan: DatasetPlan, path: Path, description: SourceDescription) -> BootstrapCost:
+    """What loading the table into this file costs."""
+    held = (path, *sidecars(plan.section.acceleration.engine, path))
+    return bootstrap_cost(
+        description,
+        max_rcu=plan.section.params.scan_max_rcu,
+        disk_free_bytes=free_bytes(path),
+        place=str(plan.path.parent),
+        disk_held_bytes=sum(file.stat().st_size for file in held if file.exists()),
     )
 
 

@@ -1,9 +1,13 @@
-"""`snowmelt bootstrap`: load the table into the file once, caught up with the stream, and end."""
+"""`snowmelt bootstrap`: load the table into the file once, caught up with the stream, and end.
+
+What it costs is said first, on stderr; a volume that is too small for the table ends it there.
+"""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import replace as altered
+from pathlib import Path
 
 from cdc.accelerator import Accelerator
 from cdc.capture import Capture
@@ -14,7 +18,8 @@ from restorer.local import engine_of, inspect_local
 from restorer.switch import recover
 from snowmelt import files
 from snowmelt.catching_up import stopped_when_ready
-from snowmelt.progress import Mode, Report, progress
+from snowmelt.cost import BootstrapCost
+from snowmelt.progress import Mode, Report, progress, tell
 from snowmelt.wiring import DatasetPlan
 
 
@@ -26,21 +31,33 @@ def load_table(
     Raises WouldOverwrite for a complete file without `replace`, and the errors of capture.
     """
     recover(plan.path)
-    if not replace:
-        _check_is_ours(plan)
-    target = files.side_path(plan) if replace else plan.path
-    description = plan.source.describe()
+    target, cost = _prepared(plan, replace=replace)
+    tell(cost.lines(plan.name), {"bootstrap": plan.name, **cost.to_json()}, progress_mode)
+    cost.check_fits()
     with (
         progress(f"bootstrapping {plan.name}", progress_mode, unit="items") as report,
         files.opened(plan, target) as accelerator,
     ):
-        _run(plan, accelerator, stop, report, description.item_count)
+        _run(plan, accelerator, stop, report, cost.items)
         finished = accelerator.checkpoint()
     if finished is None or finished.scan.ended_at is None or stop.is_set():
         return False
     if replace:
         files.make_live(plan, target, finished.lineage)
     return True
+
+
+def cost_of_load(plan: DatasetPlan, *, replace: bool) -> BootstrapCost:
+    """What `load_table` would cost; it is refused for the same reasons. Nothing is written."""
+    return _prepared(plan, replace=replace)[1]
+
+
+def _prepared(plan: DatasetPlan, *, replace: bool) -> tuple[Path, BootstrapCost]:
+    """Which file is to be filled, and what it costs."""
+    if not replace:
+        _check_is_ours(plan)
+    target = files.side_path(plan) if replace else plan.path
+    return target, files.cost_of_filling(plan, target, plan.source.describe())
 
 
 def _check_is_ours(plan: DatasetPlan) -> None:
@@ -72,7 +89,8 @@ def _run(
     )
 
     def show(status: CaptureStatus) -> None:
-        report(status.scan.rows, max(item_count, status.scan.rows))
+        if status.scan.segments:  # else nothing is known yet, of a scan that goes on neither
+            report(status.scan.rows, max(item_count, status.scan.rows))
 
     with stopped_when_ready(capture.status, capture_stop, node_stop=stop, watch=show):
         capture.run()

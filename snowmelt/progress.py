@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
+
+from snowmelt.durations import format_duration
 
 Mode = Literal["auto", "plain", "json", "none"]
 Report = Callable[[int, int], None]
@@ -30,25 +32,44 @@ def progress(label: str, mode: Mode = "auto", *, unit: str = "bytes") -> Iterato
     yield _lines(label, mode, unit)
 
 
+def tell(lines: Sequence[str], document: Mapping[str, Any], mode: Mode) -> None:
+    """What is said once before the work: lines for people, or one JSON line."""
+    if mode != "none":
+        _write(*([json.dumps(document)] if mode == "json" else lines))
+
+
+def _write(*lines: str) -> None:
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    sys.stderr.flush()
+
+
 def _lines(label: str, mode: Mode, unit: str) -> Report:
     # Short work stays silent in a pipe: the first line comes after the interval.
-    last = time.monotonic()
+    last = began = time.monotonic()
+    first: int | None = None  # what an earlier run had done says nothing about the rate of this one
 
     def report(done: int, total: int) -> None:
-        nonlocal last
+        nonlocal last, first
         now = time.monotonic()
+        first = done if first is None else first
         if now - last < _PLAIN_INTERVAL_SECONDS:
             return
         last = now
+        rate = (done - first) / (now - began)
+        left = (total - done) / rate if rate > 0 and total > done else None
         if mode == "json":
-            line = json.dumps({"progress": label, "done": done, "total": total, "unit": unit})
-        else:
-            share = f" {100 * done // total} %" if total else ""
-            line = f"{label}:{share} {done}/{total} {unit}"
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+            counts = {"progress": label, "done": done, "total": total, "unit": unit}
+            _write(json.dumps({**counts, "per_second": round(rate, 1), "eta_seconds": left}))
+            return
+        share = f" {100 * done // total} %" if total else ""
+        eta = "" if left is None else f", {format_duration(left)} left"
+        _write(f"{label}:{share} {done}/{total} {unit}, {_amount(rate, unit)}/s{eta}")
 
     return report
+
+
+def _amount(count: float, unit: str) -> str:
+    return format_bytes(count) if unit == "bytes" else f"{count:,.0f} {unit}"
 
 
 @contextmanager
@@ -69,7 +90,9 @@ def _bar(label: str, unit: str) -> Iterator[Report]:
         task = bars.add_task(label, total=None, amount="")
 
         def report(done: int, total: int) -> None:
-            shown = format_bytes(done) if unit == "bytes" else f"{done:,} {unit}"
+            speed = bars.tasks[task].speed
+            rate = "" if speed is None else f", {_amount(speed, unit)}/s"
+            shown = _amount(done, unit) + rate
             bars.update(task, completed=done, total=total or None, amount=shown)
 
         yield report

@@ -12,11 +12,13 @@ import typer
 
 from snowmelt.cli.options import (
     DEFAULT_CONFIG,
+    AsJson,
     ConfigFile,
     DatasetName,
     Progress,
     choose,
     load,
+    print_json,
     progress_mode,
 )
 
@@ -29,7 +31,8 @@ def register(app: typer.Typer) -> None:
     )(run)
     app.command(
         help="Load the table into the file; an interrupted load goes on where it stopped."
-        "\n\nExample: snowmelt bootstrap -c node.yaml"
+        " What it costs is said first."
+        "\n\nExample: snowmelt bootstrap -c node.yaml --dry-run"
     )(bootstrap)
 
 
@@ -55,17 +58,29 @@ def bootstrap(
     replace: Annotated[
         bool, typer.Option("--replace", help="Build an existing file again.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would cost, and do nothing.")
+    ] = False,
     progress: Progress = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Scan the table, read the stream until caught up, and end."""
     from cdc.errors import CdcError
-    from snowmelt.load import load_table
+    from snowmelt.load import cost_of_load, load_table
     from snowmelt.stopping import stop_on_signals
     from snowmelt.wiring import wire
 
     settings = load(config).config
     plan = wire(settings, choose(settings, dataset))
     mode = progress_mode(progress)
+    if dry_run:
+        cost = cost_of_load(plan, replace=replace)
+        if as_json:
+            print_json(cost.to_json())
+        else:
+            print(*cost.lines(plan.name), sep="\n")
+        cost.check_fits()
+        return
     stop = stop_on_signals()
     try:
         is_loaded = load_table(plan, replace=replace, stop=stop, progress_mode=mode)
@@ -75,4 +90,7 @@ def bootstrap(
         is_loaded = False  # the call that the signal waited for failed; nobody asks for it now
     if not is_loaded:
         raise typer.Exit(128 + stop.signal)
-    print(f"{plan.path}: loaded")
+    if as_json:
+        print_json({"path": str(plan.path), "loaded": True})
+    else:
+        print(f"{plan.path}: loaded")
