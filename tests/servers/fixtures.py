@@ -34,8 +34,8 @@ def dynamodb_local_server(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[DynamoDBLocal]:
     """One DynamoDB Local for the session, for fixtures that outlive a test: call `alone()`."""
-    heap = "3g" if request.config.getoption("--full") else "512m"
-    server = start_dynamodb_local(tmp_path_factory.mktemp("dynamodb-local"), heap=heap)
+    large = bool(request.config.getoption("--full"))
+    server = start_dynamodb_local(tmp_path_factory.mktemp("dynamodb-local"), large=large)
     yield server
     if server.process:
         server.process.stop()
