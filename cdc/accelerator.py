@@ -110,11 +110,12 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """What `maintain` did."""
+    """What `maintain` did. `is_pending`: more is due, so call again soon."""
 
     folded_rows: int = 0
     checkpointed: bool = False
     wal_bytes: int = 0
+    is_pending: bool = False
 
 
 class Accelerator(Protocol):

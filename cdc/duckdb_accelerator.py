@@ -1,8 +1,9 @@
-"""The DuckDB accelerator: a dataset as base + delta in one file, with its checkpoint.
+"""The DuckDB accelerator: a dataset as base + two deltas in one file, with its checkpoint.
 
-Changes go to the delta only, so a commit costs the same at any size of base; `maintain` folds the
-delta in, sorted, once the scan has ended and while nobody has the file frozen. Statements are in
-`cdc.duckdb_sql`, the file in `cdc.duckdb_file`, what it says of itself in `cdc.duckdb_state`.
+Changes go to the active delta, so a commit costs the same at any size of base; `maintain` folds the
+frozen one in, sorted, once the scan has ended and while nobody has the file frozen. Statements are
+in `cdc.duckdb_sql`, the file in `cdc.duckdb_file`, what it says of itself in `cdc.duckdb_state`,
+when something is folded in `cdc.duckdb_upkeep`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from cdc.duckdb_freeze import main_part, open_tail
 from cdc.duckdb_gate import Gate
 from cdc.duckdb_query import Queries
 from cdc.duckdb_state import State, prepared
-from cdc.duckdb_upkeep import CHECKPOINT_WAL_BYTES, fold_if_due
+from cdc.duckdb_upkeep import CHECKPOINT_WAL_BYTES, Upkeep, swap_is_due
 from cdc.errors import CdcError, FileUnusable
 from cdc.keys import Item, KeySchema
 from cdc.rebuild import rebuild
@@ -52,6 +53,8 @@ class DuckdbAccelerator:
         self.keys = state.keys
         self._database = database
         self._state = state
+        self._upkeep = Upkeep(database)
+        self._behind_rows = 0
         self._growth = 0
         self._gate = Gate()
         self._queries = Queries(database, state.dataset)
@@ -99,15 +102,20 @@ class DuckdbAccelerator:
     # ------------------------------------------------------------ writing
 
     def apply(self, batch: Batch, checkpoint: Checkpoint) -> None:
-        def write(cursor: duckdb.DuckDBPyConnection) -> None:
-            cursor.execute(sql.FORGET_DELTA)
-            cursor.execute(sql.insert_delta(batch.columns))
+        def write(cursor: duckdb.DuckDBPyConnection, state: State) -> State:
+            ((forgotten,),) = cursor.execute(sql.forget(state.active)).fetchall()
+            cursor.execute(sql.insert_delta(state.active, batch.columns))
+            rows = state.active_rows - forgotten + batch.rows.num_rows
+            new = replace(state, active_rows=rows)
+            return states.swap(cursor, new) if swap_is_due(new) else new
 
         self._commit(batch, checkpoint, write, "apply a batch to")
+        self._behind_rows += batch.rows.num_rows
 
     def append_scan(self, batch: Batch, checkpoint: Checkpoint) -> None:
-        def write(cursor: duckdb.DuckDBPyConnection) -> None:
+        def write(cursor: duckdb.DuckDBPyConnection, state: State) -> State:
             cursor.execute(sql.insert_base(batch.columns))
+            return state
 
         self._commit(batch, checkpoint, write, "append a scan page to")
 
@@ -115,7 +123,7 @@ class DuckdbAccelerator:
         self,
         batch: Batch,
         checkpoint: Checkpoint,
-        write: Callable[[duckdb.DuckDBPyConnection], None],
+        write: Callable[[duckdb.DuckDBPyConnection, State], State],
         action: str,
     ) -> None:
         with self._gate.writing(), translating(self.path, action):
@@ -125,27 +133,25 @@ class DuckdbAccelerator:
             new = replace(
                 old, columns=columns, checkpoint=checkpoint, counters={**old.counters, **counters}
             )
-            with (
-                self._growing(columns),
-                self._registered(batch),
-                self._outcome(new),
-                self._database.transaction() as cursor,
-            ):
-                if len(columns) > len(old.columns):
-                    states.write_columns(cursor, self.dataset, old.columns, columns)
-                if batch.rows.num_rows:
-                    write(cursor)
-                states.write_counters(cursor, counters)
-                states.write_quarantine(cursor, batch.poison, checkpoint.updated_at)
-                states.write_checkpoint(cursor, checkpoint)
+            registered = self._database.registered(sql.BATCH, batch.rows)
+            with self._growing(columns), registered, self._asking_after_errors():
+                with self._database.transaction() as cursor:
+                    if len(columns) > len(old.columns):
+                        states.write_columns(cursor, old, columns)
+                    if batch.rows.num_rows:
+                        new = write(cursor, new)
+                    states.write_counters(cursor, counters)
+                    states.write_quarantine(cursor, batch.poison, checkpoint.updated_at)
+                    states.write_checkpoint(cursor, checkpoint)
+                self._state = new
 
     @contextmanager
-    def _outcome(self, committed: State) -> Iterator[None]:
-        """Hold the new state after a commit; after an error, whatever the file says."""
+    def _asking_after_errors(self) -> Iterator[None]:
+        """After an error hold whatever the file says."""
         try:
             yield
-            self._state = committed
         except BaseException:
+            self._upkeep.begin_anew()
             # A file that cannot even be read keeps the old state until it is opened again.
             with suppress(duckdb.Error, CdcError):
                 self._state = states.load(self._database.writer, self.path)
@@ -161,17 +167,6 @@ class DuckdbAccelerator:
         finally:
             self._growth += steps
 
-    @contextmanager
-    def _registered(self, batch: Batch) -> Iterator[None]:
-        # Outside of the transaction, because registering makes a temporary view in it.
-        writer = self._database.writer
-        writer.register(sql.BATCH, batch.rows)
-        try:
-            yield
-        finally:
-            with suppress(duckdb.Error):
-                writer.unregister(sql.BATCH)
-
     # ------------------------------------------------------------ reading
 
     def read(self, key: Item) -> Item | None:
@@ -180,21 +175,22 @@ class DuckdbAccelerator:
             while True:
                 growth = self._growth
                 if growth % 2 == 0:
-                    item = self._lookup(key, identity, self._state.columns)
+                    item = self._lookup(identity, self._state)
                     if self._growth == growth:
                         return item
                 with self._gate.writing():
                     pass  # columns are being added: wait for that commit
 
-    def _lookup(self, key: Item, identity: UUID, columns: Columns) -> Item | None:
-        keyed = sql.key_cells(self.keys, key, columns)
+    def _lookup(self, identity: UUID, state: State) -> Item | None:
+        # In the direction in which rows move, so that none is missed on its way.
+        columns = state.columns
         with self._database.cursor() as cursor:
-            changed = cursor.execute(sql.lookup_delta(columns), [identity]).fetchall()
-            if changed:
-                dead, *row = changed[0]
-                return None if dead else rebuild(columns, row[:-1], row[-1])
-            text = sql.lookup_base(columns, [column for column, _ in keyed])
-            rows = cursor.execute(text, [*(cell for _, cell in keyed), identity]).fetchall()
+            for delta in (state.active, state.frozen):
+                changed = cursor.execute(sql.lookup_delta(delta, columns), [identity]).fetchall()
+                if changed:
+                    dead, *row = changed[0]
+                    return None if dead else rebuild(columns, row[:-1], row[-1])
+            rows = cursor.execute(sql.lookup_base(columns), [identity]).fetchall()
         return rebuild(columns, rows[0][:-1], rows[0][-1]) if rows else None
 
     def items(self, page_rows: int = 10_000) -> Iterator[list[Item]]:
@@ -281,12 +277,17 @@ class DuckdbAccelerator:
             if self._gate.is_frozen:
                 return Maintenance(wal_bytes=self._database.wal_bytes())
             before = self._state
-            self._state, folded = fold_if_due(self._database, before, idle=idle)
+            with self._asking_after_errors():
+                done = self._upkeep.run(before, idle=idle, behind_rows=self._behind_rows)
+            self._state, self._behind_rows = done.state, 0
             wal = self._database.wal_bytes()
-            # A fold leaves dead blocks behind, which only a checkpoint gives back.
-            due = wal >= CHECKPOINT_WAL_BYTES or (wal > 0 and (idle or self._state is not before))
+            # What was folded leaves dead blocks behind, which only a checkpoint gives back.
+            is_over = done.is_last and (idle or done.state is not before)
+            due = wal >= CHECKPOINT_WAL_BYTES or (wal > 0 and is_over)
             checkpointed = due and self._database.checkpoint()
-            return Maintenance(folded, checkpointed, self._database.wal_bytes())
+            return Maintenance(
+                done.folded_rows, checkpointed, self._database.wal_bytes(), not done.is_last
+            )
 
     def close(self) -> None:
         with self._gate.writing():

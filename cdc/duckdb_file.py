@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -126,6 +127,19 @@ class Database:
             with suppress(duckdb.Error):
                 self.writer.rollback()
             raise
+
+    @contextmanager
+    def registered(self, name: str, rows: Any) -> Iterator[None]:
+        """Let the writer read an Arrow table by a name. To be entered before its transaction.
+
+        Registering makes a temporary view, which would be part of that.
+        """
+        self.writer.register(name, rows)
+        try:
+            yield
+        finally:
+            with suppress(duckdb.Error):
+                self.writer.unregister(name)
 
     def _new_cursor(self) -> duckdb.DuckDBPyConnection:
         cursor = self._root.cursor()

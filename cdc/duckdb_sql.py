@@ -1,34 +1,41 @@
 """The text of every statement that the DuckDB accelerator runs; nothing here touches a file.
 
-    _snowmelt.base        _h UUID, <columns>, _rest         sorted by key; scan and folds write here
-    _snowmelt.delta       _h UUID, _dead, <columns>, _rest  changes since, one row per identity
+    _snowmelt.base        _h UUID, <columns>, _rest         sorted by _h; scan and folds write here
+    _snowmelt.delta_a     _h UUID, _dead, <columns>, _rest  changes since, one row per identity: one
+    _snowmelt.delta_b     the same                          is active, the other frozen or empty
+    _snowmelt.base_next   like base                         only while base is being sorted anew
     _snowmelt.checkpoint  text                              one row, replaced in every transaction
     _snowmelt.columns     text                              one row, replaced when columns are added
     _snowmelt.counters    name, value
     _snowmelt.quarantine  seen_at, shard_id, sequence, reason, raw
-    _snowmelt.meta        name, value                       format, dataset, keys, settled, ...
-    main.<dataset>        view: delta where alive, and base where delta says nothing
+    _snowmelt.meta        name, value                       format, dataset, keys, active, ...
+    main.<dataset>        view: the active delta where alive, the frozen one where active says
+                          nothing, base where neither does
 
-No index anywhere: one on the key would be rewritten with every batch. The schema is not called
-`snowmelt`, because plain DuckDB opens `snowmelt.db` as catalog `snowmelt` and then finds the view's
-names ambiguous.
+No index anywhere: one on the key would be rewritten with every batch. A lookup skips the row groups
+whose range of `_h` excludes the identity; of texts the engine compares eight bytes only, so an
+order by key would let it skip nothing where keys begin alike.
+
+The schema is not called `snowmelt`, because plain DuckDB opens `snowmelt.db` as catalog `snowmelt`
+and then finds the view's names ambiguous.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
-from typing import Any
+from uuid import UUID
 
 from cdc.columns import Column, Columns
-from cdc.keys import Item, KeySchema, canonical_number
 
 FORMAT = "1"
 SCHEMA = "_snowmelt"
 BASE = f"{SCHEMA}.base"
-DELTA = f"{SCHEMA}.delta"
+NEXT = f"{SCHEMA}.base_next"
+DELTAS = {"a": f"{SCHEMA}.delta_a", "b": f"{SCHEMA}.delta_b"}
+OTHER = {"a": "b", "b": "a"}
 # The name under which a batch is registered with the writer's connection.
 BATCH = "_snowmelt_batch"
+IDENTITIES = 2**128
 _QUARANTINE = "seen_at DOUBLE, shard_id VARCHAR, sequence VARCHAR, reason VARCHAR, raw BLOB"
 
 _TYPES = {
@@ -68,40 +75,49 @@ def create(dataset: str) -> list[str]:
     return [
         f"CREATE SCHEMA {SCHEMA}",
         f"CREATE TABLE {BASE} (_h UUID, _rest VARCHAR)",
-        f"CREATE TABLE {DELTA} (_h UUID, _dead BOOLEAN, _rest VARCHAR)",
+        *(f"CREATE TABLE {d} (_h UUID, _dead BOOLEAN, _rest VARCHAR)" for d in DELTAS.values()),
         f"CREATE TABLE {SCHEMA}.checkpoint (text VARCHAR)",
         f"CREATE TABLE {SCHEMA}.columns (text VARCHAR)",
         f"CREATE TABLE {SCHEMA}.counters (name VARCHAR, value BIGINT)",
         f"CREATE TABLE {SCHEMA}.quarantine ({_QUARANTINE})",
         f"CREATE TABLE {SCHEMA}.meta (name VARCHAR, value VARCHAR)",
-        view(dataset, Columns()),
+        view(dataset, Columns(), "a"),
     ]
 
 
-def view(dataset: str, columns: Columns) -> str:
+def view(dataset: str, columns: Columns, active: str) -> str:
     """The view through which everyone reads: newest wins, tombstones hide."""
-    mine = _list(columns.names, "d")
-    theirs = _list(columns.names, "b")
+    new, old = DELTAS[active], DELTAS[OTHER[active]]
+    first, second, last = (_list(columns.names, alias) for alias in ("d", "f", "b"))
     return (
         f"CREATE OR REPLACE VIEW main.{quoted(dataset)} AS "
-        f"SELECT {mine}d._rest FROM {DELTA} d WHERE NOT d._dead UNION ALL "
-        f"SELECT {theirs}b._rest FROM {BASE} b ANTI JOIN {DELTA} t ON b._h = t._h"
+        f"SELECT {first}d._rest FROM {new} d WHERE NOT d._dead UNION ALL "
+        f"SELECT {second}f._rest FROM {old} f ANTI JOIN {new} t ON f._h = t._h "
+        f"WHERE NOT f._dead UNION ALL "
+        f"SELECT {last}b._rest FROM {BASE} b ANTI JOIN "
+        f"(SELECT _h FROM {new} UNION ALL SELECT _h FROM {old}) t ON b._h = t._h"
     )
 
 
-def add_columns(columns: Iterable[Column]) -> list[str]:
+def add_columns(columns: Iterable[Column], *, is_sorting: bool) -> list[str]:
     """One statement per table and column: DuckDB adds a single column at a time."""
+    tables = (BASE, *DELTAS.values(), *([NEXT] if is_sorting else []))
     return [
         f"ALTER TABLE {table} ADD COLUMN {quoted(column.name)} {sql_type(column)}"
         for column in columns
-        for table in (BASE, DELTA)
+        for table in tables
     ]
 
 
-def insert_delta(columns: Columns) -> str:
+def forget(active: str) -> str:
+    """Older changes of the registered batch's items; its result is their number."""
+    return f"DELETE FROM {DELTAS[active]} WHERE _h IN (SELECT _h::UUID FROM {BATCH})"
+
+
+def insert_delta(active: str, columns: Columns) -> str:
     """Rows of the registered batch as the newest change of their items."""
     return (
-        f"INSERT INTO {DELTA} (_h, _dead, {_list(columns.names)}_rest) "
+        f"INSERT INTO {DELTAS[active]} (_h, _dead, {_list(columns.names)}_rest) "
         f"SELECT _h::UUID, _dead, {_cells(columns)}_rest FROM {BATCH}"
     )
 
@@ -114,74 +130,51 @@ def insert_base(columns: Columns) -> str:
     )
 
 
-FORGET_DELTA = f"DELETE FROM {DELTA} WHERE _h IN (SELECT _h::UUID FROM {BATCH})"
-EMPTY_DELTA = f"DELETE FROM {DELTA}"
-CLEAR_BASE = f"DELETE FROM {BASE} WHERE _h IN (SELECT _h FROM {DELTA})"
+def between(first: int, last: int) -> str:
+    """A test for identities from `first` to below `last`, of 2**128."""
+    tests = [f"_h >= '{UUID(int=first)}'::UUID"] if first else []
+    tests += [f"_h < '{UUID(int=last)}'::UUID"] if last < IDENTITIES else []
+    return " AND ".join(tests) or "true"
 
 
-def fold(columns: Columns, keys: KeySchema) -> list[str]:
-    """Move the delta into base, sorted by key so that its row groups can be skipped in lookups."""
-    names = _list(columns.names)
+def fold(columns: Columns, frozen: str, where: str) -> list[str]:
+    """Move the frozen delta's rows of a range into base, sorted so that lookups skip the others."""
+    names, delta = _list(columns.names), DELTAS[frozen]
+    clear = f"DELETE FROM {BASE} WHERE {where} AND _h IN (SELECT _h FROM {delta} WHERE {where})"
     move = (
-        f"INSERT INTO {BASE} (_h, {names}_rest) SELECT _h, {names}_rest FROM {DELTA} "
-        f"WHERE NOT _dead ORDER BY {_order(columns, keys)}"
+        f"INSERT INTO {BASE} (_h, {names}_rest) SELECT _h, {names}_rest FROM {delta} "
+        f"WHERE {where} AND NOT _dead ORDER BY _h"
     )
-    return [CLEAR_BASE, move, EMPTY_DELTA]
+    return [clear, move, f"DELETE FROM {delta} WHERE {where}"]
 
 
-def settle(columns: Columns, keys: KeySchema) -> list[str]:
-    """Write base anew, sorted by key and with the delta in it."""
+def begin_sorting(columns: Columns) -> str:
+    """The table that will be base."""
+    cells = "".join(f"{quoted(column.name)} {sql_type(column)}, " for column in columns)
+    return f"CREATE TABLE {NEXT} (_h UUID, {cells}_rest VARCHAR)"
+
+
+def sort_range(columns: Columns, where: str) -> str:
+    """Copy base's rows of a range, sorted. Nothing writes to base until the last is copied."""
     names = _list(columns.names)
-    rewrite = (
-        f"CREATE TABLE {SCHEMA}.base2 AS SELECT _h, {names}_rest FROM ("
-        f"SELECT _h, {names}_rest FROM {DELTA} WHERE NOT _dead UNION ALL "
-        f"SELECT _h, {names}_rest FROM {BASE} b ANTI JOIN {DELTA} t USING (_h)"
-        f") ORDER BY {_order(columns, keys)}"
-    )
-    return [
-        rewrite,
-        f"DROP TABLE {BASE}",
-        f"ALTER TABLE {SCHEMA}.base2 RENAME TO base",
-        EMPTY_DELTA,
-    ]
-
-
-def lookup_delta(columns: Columns) -> str:
-    """The change of one identity: `_dead`, the cells, `_rest`."""
-    return f"SELECT _dead, {_list(columns.names)}_rest FROM {DELTA} WHERE _h = ?"
-
-
-def lookup_base(columns: Columns, keyed: Iterable[Column]) -> str:
-    """One identity in base; `keyed` are key columns whose cell is known: they skip row groups."""
-    tests = [f"{quoted(column.name)} = CAST(? AS {sql_type(column)})" for column in keyed]
     return (
-        f"SELECT {_list(columns.names)}_rest FROM {BASE} WHERE {' AND '.join([*tests, '_h = ?'])}"
+        f"INSERT INTO {NEXT} (_h, {names}_rest) "
+        f"SELECT _h, {names}_rest FROM {BASE} WHERE {where} ORDER BY _h"
     )
 
 
-def key_cells(keys: KeySchema, key: Item, columns: Columns) -> list[tuple[Column, Any]]:
-    """The key's columns that hold its attributes, with their cells; the others lie in `_rest`."""
-    found = ((columns.get(part.name), part, key[part.name][part.type]) for part in keys.attributes)
-    cells = (
-        (column, _key_cell(column, part.type, value)) for column, part, value in found if column
-    )
-    return [(column, cell) for column, cell in cells if cell is not None]
+END_SORTING = (f"DROP TABLE {BASE}", f"ALTER TABLE {NEXT} RENAME TO base")
+GIVE_UP_SORTING = f"DROP TABLE IF EXISTS {NEXT}"
 
 
-def _key_cell(column: Column, key_type: str, value: Any) -> Any:
-    match key_type, column.kind:
-        case "S", "text":
-            return str(value)
-        case "B", "binary":
-            return value if isinstance(value, bytes) else base64.b64decode(value)
-        case "N", "integer" | "decimal":
-            text = canonical_number(str(value))
-            whole, _, fraction = text.lstrip("-").partition(".")
-            if column.kind == "decimal":
-                fits = len(whole) <= 38 - column.scale and len(fraction) <= column.scale
-                return text if fits else None
-            return text if not fraction and -(2**63) <= int(text) < 2**63 else None
-    return None
+def lookup_delta(delta: str, columns: Columns) -> str:
+    """The change of one identity: `_dead`, the cells, `_rest`."""
+    return f"SELECT _dead, {_list(columns.names)}_rest FROM {DELTAS[delta]} WHERE _h = ?"
+
+
+def lookup_base(columns: Columns) -> str:
+    """One identity in base: the cells, `_rest`."""
+    return f"SELECT {_list(columns.names)}_rest FROM {BASE} WHERE _h = ?"
 
 
 def select_items(dataset: str, columns: Columns) -> str:
@@ -202,8 +195,3 @@ def _cells(columns: Columns) -> str:
         else f"{quoted(column.name)}, "
         for column in columns
     )
-
-
-def _order(columns: Columns, keys: KeySchema) -> str:
-    names = [quoted(key.name) for key in keys.attributes if columns.get(key.name)]
-    return ", ".join([*names, "_h"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
@@ -18,14 +18,26 @@ from cdc.batch import Batch, Poison
 from cdc.checkpoint import Checkpoint
 from cdc.columns import Columns
 from cdc.duckdb_file import Database
-from cdc.duckdb_sql import FORMAT, SCHEMA, add_columns, create, view
+from cdc.duckdb_sql import (
+    DELTAS,
+    FORMAT,
+    GIVE_UP_SORTING,
+    OTHER,
+    SCHEMA,
+    add_columns,
+    create,
+    view,
+)
 from cdc.errors import FileEmpty, FileUnusable, FormatUnknown
 from cdc.keys import KeySchema
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The committed state. `settled`: base was sorted after the scan; unsorted: folded since."""
+    """The committed state. `settled`: base was sorted after the scan; unsorted: folded since.
+
+    `active` names the delta that changes go to. `is_sorting`: base is being copied, sorted.
+    """
 
     dataset: str
     keys: KeySchema
@@ -34,6 +46,20 @@ class State:
     counters: Mapping[str, int] = field(default_factory=dict)
     settled: bool = False
     unsorted_rows: int = 0
+    active: str = "a"
+    active_rows: int = 0
+    frozen_rows: int = 0
+    is_sorting: bool = False
+
+    @property
+    def frozen(self) -> str:
+        """The other delta."""
+        return OTHER[self.active]
+
+    @property
+    def is_scanned(self) -> bool:
+        """True once the scan has ended: until then tombstones stay, and base is only added to."""
+        return self.checkpoint is not None and self.checkpoint.scan.ended_at is not None
 
 
 def is_ours(cursor: duckdb.DuckDBPyConnection, path: Path) -> bool:
@@ -67,6 +93,7 @@ def load(cursor: duckdb.DuckDBPyConnection, path: Path) -> State:
     texts = cursor.execute(f"SELECT text FROM {SCHEMA}.checkpoint").fetchall()
     columns = cursor.execute(f"SELECT text FROM {SCHEMA}.columns").fetchall()
     counters = cursor.execute(f"SELECT name, value FROM {SCHEMA}.counters").fetchall()
+    active = meta.get("active", "a")
     try:
         return State(
             dataset=meta["dataset"],
@@ -76,6 +103,9 @@ def load(cursor: duckdb.DuckDBPyConnection, path: Path) -> State:
             counters=dict(counters),
             settled=meta.get("settled") == "true",
             unsorted_rows=int(meta.get("unsorted_rows", "0")),
+            active=active,
+            active_rows=row_count(cursor, DELTAS[active]),
+            frozen_rows=row_count(cursor, DELTAS[OTHER[active]]),
         )
     except (IndexError, KeyError, ValueError, TypeError) as error:
         raise FileUnusable(f"cannot read the state in {path}: {error!r}") from error
@@ -92,14 +122,29 @@ def write_checkpoint(cursor: duckdb.DuckDBPyConnection, checkpoint: Checkpoint) 
     cursor.execute(f"INSERT INTO {SCHEMA}.checkpoint VALUES (?)", [checkpoints.encode(checkpoint)])
 
 
-def write_columns(
-    cursor: duckdb.DuckDBPyConnection, dataset: str, old: Columns, new: Columns
-) -> None:
-    """Add the columns that `new` has more than `old`, to the tables, the view and the record."""
-    for statement in (*add_columns(new.since(old)), view(dataset, new)):
+def write_columns(cursor: duckdb.DuckDBPyConnection, old: State, new: Columns) -> None:
+    """Add the columns that the file does not have, to the tables, the view and the record."""
+    added = new.since(old.columns)
+    for statement in (
+        *add_columns(added, is_sorting=old.is_sorting),
+        view(old.dataset, new, old.active),
+    ):
         cursor.execute(statement)
     cursor.execute(f"DELETE FROM {SCHEMA}.columns")
     cursor.execute(f"INSERT INTO {SCHEMA}.columns VALUES (?)", [new.encode()])
+
+
+def swap(cursor: duckdb.DuckDBPyConnection, state: State) -> State:
+    """The state with the deltas' roles exchanged; the frozen one must be empty."""
+    new = replace(state, active=state.frozen, active_rows=0, frozen_rows=state.active_rows)
+    cursor.execute(view(new.dataset, new.columns, new.active))
+    write_meta(cursor, {"active": new.active})
+    return new
+
+
+def row_count(cursor: duckdb.DuckDBPyConnection, table: str) -> int:
+    """Rows of a table."""
+    return int(cursor.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
 
 
 def write_counters(cursor: duckdb.DuckDBPyConnection, changed: Mapping[str, int]) -> None:
@@ -144,6 +189,8 @@ def prepared(database: Database, dataset: str, keys: KeySchema | None, *, create
             raise FileUnusable(f"cannot create {path}: the table's keys are not known")
         with database.transaction() as cursor:
             initialise(cursor, dataset, keys)
+    with database.transaction() as cursor:
+        cursor.execute(GIVE_UP_SORTING)  # of a process that ended meanwhile
     state = load(database.writer, path)
     if state.dataset != dataset:
         raise FileUnusable(

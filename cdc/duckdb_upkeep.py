@@ -1,51 +1,166 @@
-"""When the delta is folded into base, and when base is sorted anew.
+"""Folding a delta into base, and sorting base anew, in steps of a bounded number of rows.
 
-A lookup skips the row groups whose key range excludes the key, so each run of rows that were
-folded in later costs it one more group. Sorting writes all of base, and the next snapshot uploads
-all of it: done once when the scan has ended, and again when a quarter of base came in by folds.
+Changes go to the active delta. When it is large the deltas change roles, in the transaction of a
+batch, and the frozen one is moved into base by ranges of identities, a transaction each. So base
+gets sorted runs; a lookup reads one row group of each, which is why base is sorted anew when a
+quarter of it came in by folds. That is a copy beside it, by ranges as well; nothing is written to
+base meanwhile, and the copy takes its place in the end. A process that dies leaves a copy that is
+given up when the file is opened, or a frozen delta with fewer ranges.
+
+A step runs between two commits and never during a freeze, so it bounds what both wait for it.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import time
+from dataclasses import dataclass, replace
+from itertools import count
 
 from cdc import duckdb_sql as sql
 from cdc import duckdb_state as states
 from cdc.duckdb_file import Database
 from cdc.duckdb_state import State
+from cdc.errors import FileUnusable
 
+# The active delta's size at which it is frozen: a query reads both deltas besides base.
 FOLD_ROWS = 100_000
+# Rows of a step, or fewer of large ones.
+FOLD_STEP_ROWS = 25_000
+SORT_STEP_ROWS = 200_000
+# Base in the order of the scan is read once for each step, so there are fewer.
+FIRST_SORT_STEP_ROWS = 1_000_000
+STEP_BYTES = 64 * 1024 * 1024
 # One checkpoint of a log of this size stalls commits for under 0.1 s.
 CHECKPOINT_WAL_BYTES = 4 * 1024 * 1024
+# What a commit or a freeze may have to wait for where nothing was committed for a minute.
+_IDLE_SECONDS = 0.5
+_IDLE_STEPS = 8
 
 
-def fold_if_due(database: Database, state: State, *, idle: bool) -> tuple[State, int]:
-    """The state afterwards and the number of changes that left the delta. Nobody may be frozen."""
-    if state.checkpoint is None or state.checkpoint.scan.ended_at is None:
-        return state, 0
-    delta = _rows(database, sql.DELTA)
-    fold = delta >= FOLD_ROWS or (idle and delta > 0)
-    settle = not state.settled
-    if fold and not settle:
-        settle = state.unsorted_rows + delta > max(FOLD_ROWS, _rows(database, sql.BASE) // 4)
-    # Sorting writes base a second time before the first is given up.
-    if settle and database.has_room(database.main.size()):
-        new = replace(state, settled=True, unsorted_rows=0)
-        statements = sql.settle(state.columns, state.keys)
-    elif fold:
-        new = replace(state, unsorted_rows=state.unsorted_rows + delta)
-        statements = sql.fold(state.columns, state.keys)
-    else:
-        return state, 0
-    database.before_drop()
-    with database.transaction() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-        settled = str(new.settled).lower()
-        facts = {"settled": settled, "unsorted_rows": str(new.unsorted_rows)}
-        states.write_meta(cursor, facts)
-    return new, delta
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The state after a step; how many changes left the deltas. `is_last`: nothing more is due."""
+
+    state: State
+    folded_rows: int = 0
+    is_last: bool = True
 
 
-def _rows(database: Database, table: str) -> int:
-    return int(database.writer.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
+def swap_is_due(state: State) -> bool:
+    """True if the active delta is to be frozen."""
+    return state.is_scanned and state.active_rows >= FOLD_ROWS and not state.frozen_rows
+
+
+class Upkeep:
+    """The steps of one file; used by whoever may write to it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        # Identities below this one were moved, or copied.
+        self._reached = 0
+        self._sort_step_rows = 0
+
+    def run(self, state: State, *, idle: bool, behind_rows: int) -> Step:
+        """One step, or several in idle times. Nobody may be frozen.
+
+        `behind_rows`: changes since the last call; folding has to be faster than they come.
+        """
+        until = time.monotonic() + _IDLE_SECONDS
+        folded = 0
+        for number in count(1):
+            step = self._step(state, idle=idle, behind_rows=behind_rows)
+            state, folded = step.state, folded + step.folded_rows
+            is_spent = number >= _IDLE_STEPS and time.monotonic() > until
+            if step.is_last or not idle or is_spent:
+                return replace(step, folded_rows=folded)
+        raise AssertionError  # the loop returns
+
+    def begin_anew(self) -> None:
+        """After an error: ranges begin anew, which costs time and nothing else."""
+        self._reached = 0
+
+    def _step(self, state: State, *, idle: bool, behind_rows: int) -> Step:
+        if not state.is_scanned:
+            return Step(state)
+        if state.is_sorting:
+            return Step(self._sort(state), is_last=False)
+        if state.frozen_rows:
+            return self._fold(state, max(FOLD_STEP_ROWS, 2 * behind_rows))
+        if state.active_rows and (idle or swap_is_due(state)):
+            with self._database.transaction() as cursor:
+                new = states.swap(cursor, state)
+            return Step(new, is_last=False)
+        if self._sorting_is_due(state):
+            return Step(self._sort(self._begun_sorting(state)), is_last=False)
+        return Step(state)
+
+    # ------------------------------------------------------------ folding
+
+    def _fold(self, state: State, rows: int) -> Step:
+        budget = min(rows, self._rows_of_a_step(state))
+        first = self._reached
+        left = sql.IDENTITIES - first
+        is_last = state.frozen_rows <= budget + budget // 2
+        last = sql.IDENTITIES if is_last else first + left * budget // state.frozen_rows
+        where = sql.between(first, last)
+        if is_last:
+            self._database.before_drop()
+        with self._database.transaction() as cursor:
+            for statement in sql.fold(state.columns, state.frozen, where):
+                ((moved,),) = cursor.execute(statement).fetchall()
+            unsorted = state.unsorted_rows + moved
+            states.write_meta(cursor, {"unsorted_rows": str(unsorted)})
+        self._reached = last % sql.IDENTITIES
+        new = replace(state, unsorted_rows=unsorted, frozen_rows=state.frozen_rows - moved)
+        return Step(new, moved, is_last=False)
+
+    # ------------------------------------------------------------ sorting
+
+    def _sorting_is_due(self, state: State) -> bool:
+        if state.settled:
+            base = states.row_count(self._database.writer, sql.BASE)
+            if state.unsorted_rows <= max(FOLD_ROWS, base // 4):
+                return False
+        # Base is written a second time before the first is given up.
+        return self._database.has_room(self._database.main.size())
+
+    def _begun_sorting(self, state: State) -> State:
+        rows = SORT_STEP_ROWS if state.settled else FIRST_SORT_STEP_ROWS
+        self._sort_step_rows = min(rows, self._rows_of_a_step(state))
+        self._reached = 0
+        with self._database.transaction() as cursor:
+            cursor.execute(sql.GIVE_UP_SORTING)
+            cursor.execute(sql.begin_sorting(state.columns))
+        return replace(state, is_sorting=True)
+
+    def _sort(self, state: State) -> State:
+        base = states.row_count(self._database.writer, sql.BASE)
+        parts = max(1, -(-base // self._sort_step_rows))
+        last = min(sql.IDENTITIES, self._reached + -(-sql.IDENTITIES // parts))
+        where = sql.between(self._reached, last)
+        with self._database.transaction() as cursor:
+            cursor.execute(sql.sort_range(state.columns, where))
+        self._reached = last
+        return self._settle(state) if last == sql.IDENTITIES else state
+
+    def _settle(self, state: State) -> State:
+        """The copy becomes base."""
+        writer = self._database.writer
+        copied, held = (states.row_count(writer, table) for table in (sql.NEXT, sql.BASE))
+        if copied != held:
+            raise FileUnusable(
+                f"cannot sort {self._database.path}: {copied} of {held} rows were copied"
+            )
+        self._database.before_drop()
+        with self._database.transaction() as cursor:
+            for statement in sql.END_SORTING:
+                cursor.execute(statement)
+            states.write_meta(cursor, {"settled": "true", "unsorted_rows": "0"})
+        self._reached = 0
+        return replace(state, settled=True, unsorted_rows=0, is_sorting=False)
+
+    def _rows_of_a_step(self, state: State) -> int:
+        held = states.row_count(self._database.writer, sql.BASE)
+        held += state.active_rows + state.frozen_rows
+        row_bytes = max(1, self._database.main.size() // max(1, held))
+        return max(1, STEP_BYTES // row_bytes)

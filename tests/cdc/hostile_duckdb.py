@@ -8,7 +8,7 @@ HOSTILE = [
     # writes
     "DELETE FROM {dataset}",
     "WITH x AS (DELETE FROM _snowmelt.base RETURNING 1) SELECT * FROM x",
-    "WITH x AS (INSERT INTO _snowmelt.delta (_h) VALUES (uuid()) RETURNING 1) SELECT * FROM x",
+    "WITH x AS (INSERT INTO _snowmelt.delta_a (_h) VALUES (uuid()) RETURNING 1) SELECT * FROM x",
     "WITH x AS (UPDATE _snowmelt.meta SET value = '9' RETURNING 1) SELECT * FROM x",
     "INSERT INTO _snowmelt.checkpoint VALUES ('x')",
     "UPDATE _snowmelt.checkpoint SET text = 'x'",
@@ -20,7 +20,7 @@ HOSTILE = [
     "CREATE MACRO lower(x) AS 'x'",
     "CREATE SEQUENCE s",
     "ALTER TABLE _snowmelt.base RENAME TO b",
-    "TRUNCATE _snowmelt.delta",
+    "TRUNCATE _snowmelt.delta_a",
     "MERGE INTO _snowmelt.meta USING (SELECT 1) ON false WHEN NOT MATCHED THEN INSERT VALUES (1)",
     # several statements
     "SELECT 1; SELECT 2",

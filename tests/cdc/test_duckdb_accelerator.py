@@ -11,7 +11,6 @@ from typing import Any
 import duckdb
 import pytest
 
-from cdc import duckdb_upkeep
 from cdc.accelerator import FreezeBroken, QueryLimits
 from cdc.duckdb_accelerator import DuckdbAccelerator
 from cdc.engines import fold_log, open_accelerator
@@ -266,63 +265,6 @@ def test_dropped_blocks_count_until_the_checkpoint_that_frees_them(
 
 
 # ---------------------------------------------------------------- upkeep
-
-
-def test_base_is_sorted_by_key_once_the_scan_has_ended(
-    accelerator: DuckdbAccelerator,
-) -> None:
-    producer = Producer(accelerator)
-    producer.scan(*(item(i * 7919 % 5003) for i in range(5003)))
-    accelerator.maintain(idle=True)
-    unsorted = inside(accelerator, "SELECT id FROM _snowmelt.base")
-
-    producer.end_scan()
-    producer.put(item("17", changed=True), item("00000"))
-    accelerator.maintain(idle=False)
-
-    ids = inside(accelerator, "SELECT id FROM _snowmelt.base")
-    assert ids == sorted(ids) != unsorted
-    assert inside(accelerator, "SELECT count(*) FROM _snowmelt.delta") == [(0,)]
-    assert contents(accelerator) == producer.expected
-
-
-def test_a_busy_delta_is_folded_only_when_it_is_large(
-    accelerator: DuckdbAccelerator, producer: Producer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(duckdb_upkeep, "FOLD_ROWS", 100)
-    producer.put(*(item(i) for i in range(1000)))
-    accelerator.maintain(idle=False)  # sorts
-    producer.put(*(item(i, n=1) for i in range(99)))
-    assert accelerator.maintain(idle=False).folded_rows == 0
-
-    producer.put(item("one more"))
-    assert accelerator.maintain(idle=False).folded_rows == 100
-    assert contents(accelerator) == producer.expected
-
-
-def test_base_is_sorted_again_when_a_quarter_of_it_was_folded_in(
-    accelerator: DuckdbAccelerator, producer: Producer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(duckdb_upkeep, "FOLD_ROWS", 10)
-    producer.put(*(item(i) for i in range(1000)))
-    accelerator.maintain(idle=True)
-    for turn in range(4):
-        producer.put(*(item(f"0{turn}{i:02}") for i in range(100)))
-        accelerator.maintain(idle=True)
-        ids = inside(accelerator, "SELECT id FROM _snowmelt.base")
-        assert (ids == sorted(ids)) is (turn == 3)
-
-    assert contents(accelerator) == producer.expected
-
-
-def test_nothing_is_folded_before_the_scan_has_ended(accelerator: DuckdbAccelerator) -> None:
-    producer = Producer(accelerator)
-    producer.scan(item("a"))
-    producer.delete(item("b"))
-
-    assert accelerator.maintain(idle=True).folded_rows == 0
-    producer.scan(item("b"))
-    assert accelerator.read(item("b")) is None
 
 
 def test_a_reader_delays_the_checkpoint_and_does_not_prevent_it(

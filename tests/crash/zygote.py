@@ -80,6 +80,8 @@ def _scale_down() -> None:
     polling._LONGEST_WAIT_SECONDS = 0.05
 
     duckdb_upkeep.FOLD_ROWS = 40
+    duckdb_upkeep.FOLD_STEP_ROWS = 15
+    duckdb_upkeep.SORT_STEP_ROWS = duckdb_upkeep.FIRST_SORT_STEP_ROWS = 150
     duckdb_accelerator.CHECKPOINT_WAL_BYTES = 64 * 1024  # type: ignore[attr-defined]
     sqlite_checkpointer.LOG_LIMIT_BYTES = 512 * 1024  # less, and no freeze finds a log
     limits: Any = catalog.push

@@ -53,9 +53,9 @@ MUTANTS = (
     Mutant(
         "duckdb-checkpoint-in-its-own-transaction",
         "cdc/duckdb_accelerator.py",
-        "                states.write_checkpoint(cursor, checkpoint)\n",
-        "            with self._database.transaction() as cursor:\n"
-        "                states.write_checkpoint(cursor, checkpoint)\n",
+        "                    states.write_checkpoint(cursor, checkpoint)\n",
+        "                with self._database.transaction() as cursor:\n"
+        "                    states.write_checkpoint(cursor, checkpoint)\n",
         f"{_ATOMIC}::{_TORN}[duckdb]",
     ),
     Mutant(
@@ -70,9 +70,17 @@ MUTANTS = (
     Mutant(
         "duckdb-tombstones-folded-during-the-scan",
         "cdc/duckdb_upkeep.py",
-        "if state.checkpoint is None or state.checkpoint.scan.ended_at is None:",
-        "if state.checkpoint is None:",
+        "if not state.is_scanned:\n",
+        "if state.checkpoint is None:\n",
         f"{_ATOMIC}::{_TOMBSTONE}[duckdb]",
+    ),
+    Mutant(
+        "fold-deletes-in-the-active-delta",
+        "cdc/duckdb_sql.py",
+        'return [clear, move, f"DELETE FROM {delta} WHERE {where}"]',
+        'return [clear, move, f"DELETE FROM {DELTAS[OTHER[frozen]]} WHERE {where}"]',
+        "tests/cdc/test_duckdb_upkeep.py"
+        "::test_changes_between_any_two_steps_of_upkeep_are_kept",
     ),
     Mutant(
         "sqlite-tombstones-forgotten-during-the-scan",
