@@ -74,6 +74,7 @@ class Loop:
         self._show_at = now
         self._is_ready = False
         self._is_halted = False
+        self._upkeep_is_pending = False
         _log.info(
             "capture_started",
             table=self._description.table_name,
@@ -102,6 +103,8 @@ class Loop:
             self._committed_at = now
             self._commit_proofs()
             self._maintain(is_idle=True)
+        elif self._upkeep_is_pending:
+            self._maintain(is_idle=False)
         if now >= self._show_at:
             self._show(now)
 
@@ -192,7 +195,7 @@ class Loop:
 
     def _maintain(self, *, is_idle: bool) -> None:
         try:
-            self._accelerator.maintain(idle=is_idle)
+            self._upkeep_is_pending = self._accelerator.maintain(idle=is_idle).is_pending
         except NoSpace as error:  # rows are committed; folding them can wait for space
             self._troubles.failed("maintain", error, self._source.now(), is_loud=True)
         else:
