@@ -37,7 +37,8 @@ class Turnstile:
 
     def pass_on(self, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
         """One call, once it may pass."""
-        operation = headers.get("X-Amz-Target", "").rpartition(".")[2]
+        target = {name.lower(): value for name, value in headers.items()}["x-amz-target"]
+        operation = target.rpartition(".")[2]
         with self._lock:
             self.calls[operation] += 1
         if operation == self._held:
