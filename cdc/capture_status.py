@@ -21,13 +21,16 @@ Phase = Literal["starting", "bootstrapping", "catching_up", "following", "stoppe
 class CaptureSettings:
     """How to read. `scan_segments` None: by the table's item count.
 
-    `shard_calls_per_second` is the service's limit; emulators have none.
+    `shard_calls_per_second` is the service's limit; emulators have none. `max_calls_per_second`
+    bounds the polls of all shards together, those behind a full page apart. `in_flight_bytes`
+    bounds the pages of the stream that are asked for or wait for their commit.
     """
 
     ready_lag_ms: int = 2_000
     poll_interval_seconds: float = 0.25
     shard_calls_per_second: float = 5.0
-    stream_threads: int = 8
+    max_calls_per_second: float = 1_000.0
+    stream_threads: int = 32
     scan_threads: int = 8
     scan_segments: int | None = None
     scan_max_rcu: float | None = None

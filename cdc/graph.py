@@ -24,6 +24,10 @@ from cdc.lineage_events import (
 from cdc.position import After, At, End, FromStart, Position, sequence_order
 from cdc.source import ListedShard, ShardListing
 
+_LISTING_SLACK_SECONDS = (
+    300.0  # clocks may differ, and a position may be older than its shard's end
+)
+
 
 class ShardGraph:
     """The shards of one stream with their states, positions and proofs."""
@@ -126,6 +130,24 @@ class ShardGraph:
     def drained(self) -> tuple[str, ...]:
         """Shards whose children are to be looked for."""
         return tuple(self._in_state[State.DRAINED])
+
+    def older_than_children(self) -> str | None:
+        """A shard behind which, by its id, all children that are looked for have to be listed.
+
+        Ids begin with the time of creation, and a child is created when its parent ends. None if
+        there is no such shard with another one behind it, which a listing then has to show.
+        """
+        drained = [self._shards[shard_id].progress for shard_id in self._in_state[State.DRAINED]]
+        ended = [shard.ended_at for shard in drained if shard.ended_at is not None]
+        started = {shard_id: shard_started_at(shard_id) for shard_id in self._shards}
+        if not ended or len(ended) < len(drained) or None in started.values():
+            return None
+        until = min(ended) - _LISTING_SLACK_SECONDS
+        parent = min(shard.shard_id for shard in drained)
+        newest = max(started)
+        known = (each for each, at in started.items() if at is not None and at < until)
+        older = [shard_id for shard_id in (*known, parent) if shard_id != newest]
+        return max(older, default=None)
 
     def losses(self) -> tuple[Shard, ...]:
         """Shards whose position cannot be read without a gap."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from cdc.errors import CdcError, StreamDisabled
+from cdc.pace import Ask
 from cdc.position import Position
 from cdc.records import RecordPage, ScanPage, parse_records, parse_scan
 from cdc.source import ShardListing, Source, SourceDescription
@@ -29,7 +30,10 @@ _LONGEST_WAIT_SECONDS = 0.2  # how late the loop may notice that it has to stop
 
 @dataclass(frozen=True, slots=True)
 class PageFetched:
-    """One poll of a shard. `iterator`: the one that was used, None if none was given."""
+    """One poll of a shard. `iterator`: the one that was used, None if none was given.
+
+    `requested_at`: service time; `began_at`: the same moment on the clock of the workers.
+    """
 
     shard_id: str
     iterator: str | None
@@ -37,6 +41,7 @@ class PageFetched:
     size_bytes: int = 0
     requested_at: float = 0.0
     error: CdcError | None = None
+    began_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +56,9 @@ class ScanFetched:
 
 @dataclass(frozen=True, slots=True)
 class ShardsFetched:
-    """A listing. `parent_id` "": all shards, and with them what the table is now."""
+    """A listing; with a full one comes what the table is now."""
 
-    parent_id: str
+    ask: Ask
     listing: ShardListing | None = None
     error: CdcError | None = None
     description: SourceDescription | None = None
@@ -132,16 +137,25 @@ class ThreadWorkers:
             self._results.put(error)
 
 
-def poll(source: Source, shard_id: str, iterator: str | None, position: Position) -> PageFetched:
+def poll(
+    source: Source,
+    shard_id: str,
+    iterator: str | None,
+    position: Position,
+    monotonic: Callable[[], float],
+) -> PageFetched:
     """Read the next page of a shard, with a new iterator where there is none."""
+    began_at = monotonic()
     try:
         if iterator is None:
             iterator = source.open_iterator(shard_id, position)
+            began_at = monotonic()
         raw = source.get_records(iterator)
         page = parse_records(raw.body)
     except CdcError as error:
-        return PageFetched(shard_id, iterator, error=error)
-    return PageFetched(shard_id, iterator, page, len(raw.body), raw.requested_at)
+        return PageFetched(shard_id, iterator, error=error, began_at=began_at)
+    size_bytes = len(raw.body)
+    return PageFetched(shard_id, iterator, page, size_bytes, raw.requested_at, began_at=began_at)
 
 
 def scan_page(source: Source, segment: int, total: int, start_key: str | None) -> ScanFetched:
@@ -154,20 +168,29 @@ def scan_page(source: Source, segment: int, total: int, start_key: str | None) -
     return ScanFetched(segment, page, len(raw.body))
 
 
-def list_shards(source: Source, parent_id: str) -> ShardsFetched:
-    """List the children of a shard; for "" all shards, after which the table is described too.
+def list_shards(source: Source, ask: Ask, begun: ShardListing | None) -> ShardsFetched:
+    """Make a listing; with a full one the table is described too. `begun`: one to go on with.
 
     A stream that is gone is no reason not to describe: the table may have another one by now.
     """
     try:
-        listing = source.list_children(parent_id) if parent_id else source.list_shards()
+        listed = ShardsFetched(ask, _listing(source, ask, begun))
     except CdcError as error:
-        listed = ShardsFetched(parent_id, error=error)
-    else:
-        listed = ShardsFetched(parent_id, listing)
-    if parent_id or not (listed.error is None or isinstance(listed.error, StreamDisabled)):
+        listed = ShardsFetched(ask, error=error)
+    is_over = listed.error is None or isinstance(listed.error, StreamDisabled)
+    if ask.kind != "full" or not is_over:
         return listed
     try:
         return replace(listed, description=source.describe())
     except CdcError as error:
         return replace(listed, description_error=error)
+
+
+def _listing(source: Source, ask: Ask, begun: ShardListing | None) -> ShardListing:
+    match ask.kind:
+        case "children":
+            return source.list_children(ask.shard_id)
+        case "newer":
+            return source.list_newer(ask.shard_id)
+        case "full":
+            return source.list_shards(begun)

@@ -1,20 +1,21 @@
 """Reading a stream: submits what is due, and takes results into the graph and the pending batch.
 
-The graph decides from where, the pace decides when, the source answers on threads; this module only
-moves values between them. One call per shard is under way at a time, the next begins after its page
-was taken, and all calls together are bounded by bytes, so memory is bounded whatever the number of
-shards. A page enters the pending batch and the graph in the same breath: the positions of the graph
-are what the next commit covers. Used by the loop's thread only.
+The graph decides from where, the schedule decides when, the source answers on threads; this module
+only moves values between them. One call per shard is under way at a time, the next begins after its
+page was taken. Pages that may come and pages that wait for their commit are bounded together, by
+bytes, so memory is bounded whatever the number of shards, and a slow commit slows reading. A page
+enters the pending batch and the graph in the same breath: the positions of the graph are what the
+next commit covers. Used by the loop's thread only.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from functools import partial
 
 from cdc.backoff import Reaction, reaction
 from cdc.capture_status import CaptureSettings
+from cdc.checkpoint import unread_since
 from cdc.decode import ShardRecords
 from cdc.errors import CdcError, PositionLost, ShardNotFound, StreamDisabled, Trimmed
 from cdc.graph import ShardGraph
@@ -28,16 +29,18 @@ from cdc.lineage_events import (
     ShardRefused,
     TimePassed,
 )
-from cdc.pace import Discovery, ShardPace
+from cdc.pace import Ask, Discovery
 from cdc.polling import PageFetched, ShardsFetched, Workers, list_shards, poll
 from cdc.position import FromStart, sequence_order
 from cdc.records import StreamRecord
-from cdc.source import Source
+from cdc.schedule import Schedule
+from cdc.source import ShardListing, Source
 from cdc.troubles import Troubles
 
 FULL_PAGE_RECORDS = 1_000
 FULL_PAGE_BYTES = 900_000  # a page ends before the record that would exceed 1 MB
 _PAGE_BYTES = 1024 * 1024
+_MOST_LISTING_SECONDS = 300.0  # a listing that was begun earlier is begun anew
 
 
 class StreamReader:
@@ -62,32 +65,34 @@ class StreamReader:
         self._settings = settings
         self._jitter = jitter
         self._iterators: dict[str, str] = {}
-        self._paces: dict[str, ShardPace] = {}
-        self._timers: list[tuple[float, str]] = []
+        self._schedule = Schedule(
+            poll_seconds=settings.poll_interval_seconds,
+            shard_calls_per_second=settings.shard_calls_per_second,
+            most_calls_per_second=settings.max_calls_per_second,
+        )
         self._pending: list[ShardRecords] = []
+        self._pending_bytes = 0
         self._in_flight = 0
         self._largest_page = _PAGE_BYTES
         self._is_listing = False
+        self._begun: ShardListing | None = None
 
     # ------------------------------------------------------------ what to do next
 
     def submit_due(self, now: float) -> None:
         """Start every call that is due and fits into the byte budget."""
-        parent_id = None if self._is_listing else self.discovery.due(now, self.graph.drained())
-        if parent_id is not None:
-            self._is_listing = True
-            self.discovery.begin(parent_id, now)
-            self._workers.submit("stream", partial(list_shards, self._source, parent_id))
+        if not self._is_listing:
+            self._submit_listing(now)
         self._begin_new_shards(now)
-        while self._timers and self._timers[0][0] <= now and self._has_room():
-            at, shard_id = heapq.heappop(self._timers)
-            pace = self._paces.get(shard_id)
-            if pace is not None and pace.next_at == at:
-                self._submit(shard_id, pace, now)
+        while self._has_room():
+            shard_id = self._schedule.take_due(now)
+            if shard_id is None:
+                return
+            self._submit(shard_id)
 
     def next_at(self) -> float:
         """The earliest time at which a call is due."""
-        first = self._timers[0][0] if self._timers and self._has_room() else float("inf")
+        first = self._schedule.next_at() if self._has_room() else float("inf")
         if self._is_listing:
             return first
         return min(first, self.discovery.next_at(self.graph.drained()))
@@ -95,6 +100,7 @@ class StreamReader:
     def take_pending(self) -> list[ShardRecords]:
         """The pages handed over since the last commit, in the order of reading."""
         pending, self._pending = self._pending, []
+        self._pending_bytes = 0
         return pending
 
     # ------------------------------------------------------------ results
@@ -111,34 +117,32 @@ class StreamReader:
             self.discovery.failed(now, self._jitter())
             return
         self._troubles.succeeded("listing")
-        self.discovery.succeeded(fetched.parent_id, now)
         if fetched.listing is not None:
-            self.graph.listed(fetched.listing)
-            if fetched.parent_id and not fetched.listing.stream_is_enabled:
-                self.discovery.full_at = now  # only a full listing ends a disabled stream
+            self._take_shards(fetched.ask, fetched.listing, now)
         self.check_losses()
 
     def take_page(self, fetched: PageFetched, now: float) -> None:
         """Hand a page over to the pending batch, or react to its error."""
         self._in_flight -= 1
-        shard_id, pace = fetched.shard_id, self._paces[fetched.shard_id]
+        shard_id = fetched.shard_id
         if fetched.iterator is not None and self.graph[shard_id].state is State.READY:
             self.graph.handle(IteratorOpened(shard_id))
             self._iterators[shard_id] = fetched.iterator
         if fetched.error is not None or fetched.page is None:
             if fetched.error is not None:
-                self._take_error(shard_id, fetched.error, pace, now)
+                self._take_error(shard_id, fetched.error, fetched.began_at, now)
             return
         self._troubles.succeeded(f"shard:{shard_id}")
         page, requested_at = fetched.page, fetched.requested_at
         self._largest_page = max(self._largest_page, fetched.size_bytes)
-        self._hand_over(shard_id, page.records, requested_at)
+        self._hand_over(shard_id, page.records, fetched.size_bytes, requested_at)
         if page.next_iterator is None:
             self.graph.handle(EndReached(shard_id, requested_at))
-            del self._iterators[shard_id], self._paces[shard_id]
+            del self._iterators[shard_id]
+            self._schedule.drop(shard_id)
             return
         self._iterators[shard_id] = page.next_iterator
-        self._schedule_next(shard_id, pace, fetched, now)
+        self._schedule_next(fetched, len(page.records), now)
 
     def advance(self, service_now: float) -> None:
         """Move service time on. Raises Trimmed if a shard became unreadable."""
@@ -157,39 +161,68 @@ class StreamReader:
     # ------------------------------------------------------------ inside
 
     def _has_room(self) -> bool:
-        return self._in_flight < max(1, self._settings.in_flight_bytes // self._largest_page)
+        """True if one page more fits, were each call under way to bring the largest one seen."""
+        if not self._in_flight and not self._pending:
+            return True
+        expected = (self._in_flight + 1) * self._largest_page
+        return expected + self._pending_bytes <= self._settings.in_flight_bytes
+
+    def _submit_listing(self, now: float) -> None:
+        ask = self.discovery.due(now, self.graph.drained())
+        if ask is None:
+            return
+        if ask.kind == "newer":
+            newer_than = self.graph.older_than_children()
+            ask = Ask("newer", newer_than) if newer_than else Ask("full")
+        self._is_listing = True
+        self.discovery.begin(ask, now)
+        begun = self._begun if ask.kind == "full" else None
+        self._workers.submit("stream", partial(list_shards, self._source, ask, begun))
+
+    def _take_shards(self, ask: Ask, listing: ShardListing, now: float) -> None:
+        self.graph.listed(listing)
+        if ask.kind == "full":
+            is_cut = listing.last_id is not None
+            is_old = self._source.now() - listing.listed_at > _MOST_LISTING_SECONDS
+            self._begun = listing if is_cut and not is_old else None
+            if is_cut:
+                self.discovery.cut_short(now)
+                return
+        self.discovery.succeeded(ask, now)
+        is_mute = ask.kind == "newer" and not listing.shards
+        if is_mute or (ask.kind != "full" and not listing.stream_is_enabled):
+            self.discovery.full_at = now  # only a full listing ends a disabled stream
 
     def _begin_new_shards(self, now: float) -> None:
         for shard_id, _ in self.graph.openings():
-            if shard_id not in self._paces:
-                self._paces[shard_id] = ShardPace(next_at=now)
-                heapq.heappush(self._timers, (now, shard_id))
+            if shard_id not in self._schedule:
+                self._schedule.add(shard_id, now, self._since(shard_id))
 
-    def _submit(self, shard_id: str, pace: ShardPace, now: float) -> None:
+    def _submit(self, shard_id: str) -> None:
         iterator = self._iterators.get(shard_id)
         position = self.graph[shard_id].opening_position
-        pace.begin(now)
         self._in_flight += 1
-        self._workers.submit("stream", partial(poll, self._source, shard_id, iterator, position))
+        clock = self._workers.monotonic
+        self._workers.submit(
+            "stream", partial(poll, self._source, shard_id, iterator, position, clock)
+        )
 
-    def _schedule(self, shard_id: str, pace: ShardPace) -> None:
-        if pace.next_at is not None:
-            heapq.heappush(self._timers, (pace.next_at, shard_id))
+    def _since(self, shard_id: str) -> float | None:
+        return unread_since(self.graph[shard_id].progress)
 
-    def _schedule_next(
-        self, shard_id: str, pace: ShardPace, fetched: PageFetched, now: float
-    ) -> None:
-        poll_seconds = self._settings.poll_interval_seconds
-        records = len(fetched.page.records) if fetched.page is not None else 0
+    def _schedule_next(self, fetched: PageFetched, records: int, now: float) -> None:
+        shard_id = fetched.shard_id
         if records >= FULL_PAGE_RECORDS or fetched.size_bytes >= FULL_PAGE_BYTES:
-            pace.full_page(now, 1 / self._settings.shard_calls_per_second)
+            plan = self._schedule.full_page
         elif records or self.graph[shard_id].tip.tip_at is None:
-            pace.part_page(now, poll_seconds)
+            plan = self._schedule.part_page
         else:
-            pace.idle_page(now, poll_seconds, len(self._paces))
-        self._schedule(shard_id, pace)
+            plan = self._schedule.idle_page
+        plan(shard_id, now, fetched.began_at, self._since(shard_id))
 
-    def _hand_over(self, shard_id: str, read: list[StreamRecord], requested_at: float) -> None:
+    def _hand_over(
+        self, shard_id: str, read: list[StreamRecord], size_bytes: int, requested_at: float
+    ) -> None:
         wanted = self._wanted(shard_id, read)
         self.empty_polls += not read
         newest = wanted[-1] if wanted else None
@@ -204,6 +237,7 @@ class StreamReader:
         )
         if wanted:
             self._pending.append(ShardRecords(shard_id, wanted))
+            self._pending_bytes += size_bytes
 
     def _wanted(self, shard_id: str, read: list[StreamRecord]) -> list[StreamRecord]:
         """Records that are not known already and that the scan is not sure to see."""
@@ -220,7 +254,7 @@ class StreamReader:
             return read
         return [record for record in read if sequence_order(record.sequence) >= first]
 
-    def _take_error(self, shard_id: str, error: CdcError, pace: ShardPace, now: float) -> None:
+    def _take_error(self, shard_id: str, error: CdcError, began_at: float, now: float) -> None:
         service_now = self._source.now()
         self._troubles.failed(f"shard:{shard_id}", error, service_now)
         match reaction(error):
@@ -238,8 +272,7 @@ class StreamReader:
                 self._refuse(shard_id, error, service_now)
             case _:
                 pass  # the iterator, if there is one, is good for the next try
-        pace.failed(now, self._jitter())
-        self._schedule(shard_id, pace)
+        self._schedule.failed(shard_id, now, began_at, self._since(shard_id), self._jitter())
 
     def _refuse(self, shard_id: str, error: CdcError, service_now: float) -> None:
         if isinstance(error, ShardNotFound):

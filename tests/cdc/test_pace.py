@@ -1,4 +1,6 @@
-"""Back-off, polling intervals and the rhythm of listings, on a clock that is passed in."""
+"""Back-off and the rhythm of listings, on a clock that is passed in."""
+
+from itertools import pairwise
 
 import pytest
 
@@ -13,8 +15,10 @@ from cdc.errors import (
     Throttled,
     Trimmed,
 )
-from cdc.pace import Discovery, ShardPace
+from cdc.pace import Ask, Discovery
 from cdc.troubles import Troubles
+
+FULL = Ask("full")
 
 
 @pytest.mark.parametrize(
@@ -45,97 +49,73 @@ def test_jitter_takes_off_up_to_half() -> None:
     assert delay_seconds(4, 0.999) == pytest.approx(0.4, rel=0.01)
 
 
-# ---------------------------------------------------------------- polls
-
-
-def test_a_full_page_is_followed_at_once_but_not_faster_than_the_service_allows() -> None:
-    pace = ShardPace()
-    pace.begin(100.0)
-
-    pace.full_page(100.05, 0.2)
-    assert pace.next_at == 100.2
-    pace.begin(100.2)
-    pace.full_page(101.0, 0.2)
-    assert pace.next_at == 101.0
-
-
-def test_an_idle_shard_slows_down_to_one_poll_a_second() -> None:
-    pace, pauses, now = ShardPace(), [], 0.0
-    for _ in range(5):
-        pace.begin(now)
-        pace.idle_page(now, 0.25, shards=1)
-        assert pace.next_at is not None
-        pauses.append(pace.next_at - now)
-        now = pace.next_at
-
-    assert pauses == [0.25, 0.5, 1.0, 1.0, 1.0]
-
-
-def test_a_thousand_idle_shards_share_two_hundred_calls_a_second() -> None:
-    pace = ShardPace()
-    for _ in range(10):
-        pace.begin(0.0)
-        pace.idle_page(0.0, 0.25, shards=1_000)
-
-    assert pace.next_at == 5.0
-
-
-def test_a_record_makes_an_idle_shard_quick_again() -> None:
-    pace = ShardPace(idle_seconds=1.0)
-    pace.begin(0.0)
-    pace.part_page(0.0, 0.25)
-
-    assert pace.next_at == 0.25
-
-
 # ---------------------------------------------------------------- listings
 
 
 def test_all_shards_are_listed_each_minute() -> None:
     discovery = Discovery()
-    assert discovery.due(0.0, ()) == ""
-    discovery.begin("", 0.0)
-    discovery.succeeded("", 0.5)
+    assert discovery.due(0.0, ()) == FULL
+    discovery.begin(FULL, 0.0)
+    discovery.succeeded(FULL, 0.5)
 
     assert discovery.due(60.0, ()) is None
-    assert discovery.due(60.5, ()) == ""
+    assert discovery.due(60.5, ()) == FULL
 
 
-def test_a_listing_that_takes_long_takes_a_tenth_of_the_time_at_most() -> None:
+def test_a_full_listing_that_takes_long_takes_a_fiftieth_of_the_time_at_most() -> None:
     discovery = Discovery()
-    discovery.begin("", 0.0)
-    discovery.succeeded("", 14.0)
+    discovery.begin(FULL, 0.0)
+    discovery.succeeded(FULL, 14.0)
 
-    assert discovery.full_at == 14.0 + 140.0
+    assert discovery.full_at == 14.0 + 700.0
 
 
-def test_children_are_asked_for_ten_times_and_then_left_to_the_full_listing() -> None:
-    discovery, now, asked = Discovery(full_at=1e9), 0.0, []
-    while now < 120.0:
-        if discovery.due(now, ("a",)) == "a":
-            asked.append(round(now, 1))
-            discovery.begin("a", now)
-            discovery.succeeded("a", now)
+def test_a_listing_that_was_cut_short_is_gone_on_with_and_counted_as_one() -> None:
+    discovery = Discovery()
+    discovery.begin(FULL, 0.0)
+    discovery.cut_short(6.0)
+
+    assert discovery.due(6.0, ()) == FULL
+    discovery.begin(FULL, 6.0)
+    discovery.succeeded(FULL, 10.0)
+    assert discovery.full_at == 10.0 + 500.0
+
+
+def test_children_are_asked_for_ten_times_and_then_left_to_a_listing_each_minute() -> None:
+    discovery, now = Discovery(full_at=1e9), 0.0
+    asked: list[tuple[str, float]] = []
+    while now < 200.0:
+        ask = discovery.due(now, ("a",))
+        if ask is not None:
+            asked.append((ask.kind, now))
+            discovery.begin(ask, now)
+            discovery.succeeded(ask, now)
         now += 0.1
 
-    assert len(asked) == 10
-    assert asked[1] - asked[0] == pytest.approx(0.2, abs=0.11)
-    assert asked[9] - asked[8] == pytest.approx(1.0, abs=0.11)
+    kinds, times = zip(*asked, strict=True)
+    assert kinds == (*["children"] * 10, *["newer"] * 3)
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    assert pauses[0] == pytest.approx(0.2, abs=0.11)
+    assert pauses[8] == pytest.approx(1.0, abs=0.11)
+    assert pauses[9:] == pytest.approx([60.0] * 3, abs=0.11)
 
 
-def test_listings_keep_to_five_calls_a_second() -> None:
+def test_children_of_two_shards_are_asked_for_one_by_one() -> None:
     discovery = Discovery(full_at=1e9)
-    discovery.due(10.0, ("a", "b"))
-    discovery.begin("a", 10.0)
+    assert discovery.due(10.0, ("a", "b")) == Ask("children", "a")
+    discovery.begin(Ask("children", "a"), 10.0)
 
     assert discovery.due(10.1, ("a", "b")) is None
-    assert discovery.due(10.2, ("a", "b")) == "b"
+    assert discovery.due(10.2, ("a", "b")) == Ask("children", "b")
 
 
-def test_many_ended_shards_are_worth_one_full_listing() -> None:
-    drained = tuple(f"shard-{number}" for number in range(11))
+def test_more_ended_shards_are_worth_one_listing_of_what_is_newer() -> None:
+    discovery, drained = Discovery(full_at=1e9), ("a", "b", "c")
 
-    assert Discovery(full_at=1e9).due(10.0, drained) == ""
+    assert discovery.due(10.0, drained) == Ask("newer")
+    discovery.begin(Ask("newer"), 10.0)
+    assert discovery.due(10.05, drained) is None
+    assert discovery.next_at(drained) == pytest.approx(10.2)
 
 
 def test_a_shard_without_a_child_for_five_minutes_is_an_alarm() -> None:
@@ -152,7 +132,7 @@ def test_a_refused_listing_backs_off() -> None:
         discovery.failed(100.0, 0.0)
 
     assert discovery.due(101.5, ()) is None
-    assert discovery.due(101.6, ()) == ""
+    assert discovery.due(101.6, ()) == FULL
 
 
 # ---------------------------------------------------------------- troubles
