@@ -3,10 +3,8 @@
 The checkpoint is taken before the scan and the stream is read beside it, so that a scan may take
 longer than the stream keeps records. A page's rows and the key to go on from are committed
 together; a key belongs to its segment *and* to the number of segments, so an interrupted scan goes
-on with the number it began with. Pages of different segments may share a commit.
-
-Capacity is counted as 4 KB a unit of the answer's bytes; on the wire an item is larger than in the
-table, so a scan stays below `max_rcu`. Times are those of one monotonic clock, except where said.
+on with the number it began with. Pages of different segments may share a commit. How fast it asks
+is decided by `cdc.scan_pace`. Times are those of one monotonic clock, except where said.
 """
 
 from __future__ import annotations
@@ -14,20 +12,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from cdc.backoff import delay_seconds
 from cdc.checkpoint import ScanProgress, SegmentProgress
+from cdc.errors import CdcError, Throttled
 from cdc.records import ScanPage
+from cdc.scan_pace import ScanPace
 
-_BYTES_PER_UNIT = 4096
 # Items below which so many segments do; a scan of a small table in many segments costs a request
 # each, and one in few is bound by the rate of a single partition.
 _SEGMENTS = ((1_000, 1), (10_000, 2), (100_000, 4), (1_000_000, 8), (10_000_000, 16))
-_MOST_SEGMENTS = 32
+_SEGMENTS_BY_ITEMS = 32
+_SEGMENT_BYTES = 2 * 10**9  # AWS's hint
+_MOST_SEGMENTS = 512  # each stands in every checkpoint until the scan has ended
 
 
-def segments_for(item_count: int) -> int:
-    """How many segments a table of so many items is scanned in."""
-    return next((count for below, count in _SEGMENTS if item_count < below), _MOST_SEGMENTS)
+def segments_for(item_count: int, size_bytes: int) -> int:
+    """How many segments a table of this size is scanned in."""
+    by_items = next((n for below, n in _SEGMENTS if item_count < below), _SEGMENTS_BY_ITEMS)
+    return min(_MOST_SEGMENTS, max(by_items, -(-size_bytes // _SEGMENT_BYTES)))
 
 
 def begin_scan(segments: int, started_at: float, excluded: Iterable[str] = ()) -> ScanProgress:
@@ -36,10 +37,14 @@ def begin_scan(segments: int, started_at: float, excluded: Iterable[str] = ()) -
     return ScanProgress(started_at, progress, excluded=tuple(sorted(excluded)))
 
 
-@dataclass(slots=True)
-class _Segment:
-    next_at: float | None = 0.0
-    failures: int = 0
+@dataclass(frozen=True, slots=True)
+class ScanAsk:
+    """A page to ask for. `start_key` None: from the start; `limit` None: as many as fit."""
+
+    segment: int
+    total_segments: int
+    start_key: str | None
+    limit: int | None
 
 
 class ScanRun:
@@ -48,12 +53,10 @@ class ScanRun:
     def __init__(self, progress: ScanProgress, began_at: float, max_rcu: float | None) -> None:
         self._segments = list(progress.segments)
         self._progress = progress
-        self._pace = [_Segment() for _ in progress.segments]
+        self._pace = ScanPace(len(progress.segments), began_at, max_rcu)
         self._uncommitted: list[int] = []
         self._began_at = began_at
         self._rows_before = progress.rows
-        self._max_rcu = max_rcu
-        self._allowed_at = began_at
 
     @property
     def total_segments(self) -> int:
@@ -74,28 +77,18 @@ class ScanRun:
         """True once every segment's last page was handed over."""
         return self._progress.ended_at is not None or self.segments_done == self.total_segments
 
-    def due(self, now: float) -> list[tuple[int, str | None]]:
-        """Segments that want a page, with the key to go on from."""
-        if now < self._allowed_at:
-            return []
-        return [
-            (number, segment.last_key)
-            for number, (segment, pace) in enumerate(zip(self._segments, self._pace, strict=True))
-            if not segment.done and pace.next_at is not None and pace.next_at <= now
-        ]
+    def ask(self, now: float, most: int) -> list[ScanAsk]:
+        """Pages to ask for now, with at most `most` under way; they count as asked for."""
+        room, asked = self._pace.room(most), list[ScanAsk]()
+        for n in self._unfinished():
+            if len(asked) < room and self._pace.is_due(n, now):
+                limit = self._pace.begin(n, now)
+                asked.append(ScanAsk(n, self.total_segments, self._segments[n].last_key, limit))
+        return asked
 
-    def next_at(self) -> float | None:
-        """The earliest time at which a segment wants a page; None while all are under way."""
-        times = [
-            pace.next_at
-            for segment, pace in zip(self._segments, self._pace, strict=True)
-            if not segment.done and pace.next_at is not None
-        ]
-        return max(self._allowed_at, min(times)) if times else None
-
-    def begin(self, segment: int) -> None:
-        """A page was asked for."""
-        self._pace[segment].next_at = None
+    def next_at(self, most: int) -> float | None:
+        """The earliest time at which a page will be asked for; None until one comes back."""
+        return self._pace.next_at(self._unfinished()) if self._pace.room(most) else None
 
     def hand_over(self, segment: int, page: ScanPage, size_bytes: int, now: float) -> None:
         """A page joined the pending batch. The segment's next one is asked for behind the commit.
@@ -103,22 +96,25 @@ class ScanRun:
         So a kill costs at most one page of each segment; the others go on meanwhile.
         """
         before = self._segments[segment]
+        rows = len(page.items)
         self._segments[segment] = SegmentProgress(
-            last_key=page.last_key,
-            done=page.last_key is None,
-            rows=before.rows + len(page.items),
+            last_key=page.last_key, done=page.last_key is None, rows=before.rows + rows
         )
-        self._pace[segment] = _Segment(None)
+        self._pace.succeeded(segment, rows, page.capacity_units, size_bytes, now)
         self._uncommitted.append(segment)
-        if self._max_rcu is not None:
-            units = max(1, -(-size_bytes // _BYTES_PER_UNIT))
-            self._allowed_at = max(self._allowed_at, now) + units / self._max_rcu
 
-    def failed(self, segment: int, now: float, jitter: float) -> None:
-        """A page was refused: this segment alone backs off."""
-        pace = self._pace[segment]
-        pace.failures += 1
-        pace.next_at = now + delay_seconds(pace.failures, jitter)
+    def failed(self, segment: int, error: CdcError, now: float, jitter: float) -> None:
+        """A page was refused: this segment backs off."""
+        self._pace.failed(
+            segment,
+            is_throttled=isinstance(error, Throttled),
+            unfinished=self.total_segments - self.segments_done,
+            now=now,
+            jitter=jitter,
+        )
+
+    def _unfinished(self) -> list[int]:
+        return [n for n, segment in enumerate(self._segments) if not segment.done]
 
     def progress(self, service_now: float) -> ScanProgress:
         """What the commit of all pages handed over says; their segments are due again behind it.
@@ -126,7 +122,7 @@ class ScanRun:
         `service_now` becomes the scan's end.
         """
         for segment in self._uncommitted:
-            self._pace[segment].next_at = self._began_at
+            self._pace.release(segment, self._began_at)
         self._uncommitted.clear()
         ended_at = self._progress.ended_at
         if ended_at is None and self.is_over():

@@ -66,7 +66,7 @@ class Loop:
             self._reader.discovery.full_at = now + FULL_LISTING_SECONDS
         self._scan = ScanRun(opened.checkpoint.scan, now, settings.scan_max_rcu)
         self._scan_pages: list[ScanPage] = []
-        self._scans_in_flight = 0
+        self._most_scans = 2 * settings.scan_threads
         self._counters = dict(accelerator.counters())
         self._started_at = source.now()
         self._advance_at = now
@@ -117,21 +117,12 @@ class Loop:
 
     def _submit_due(self, now: float) -> None:
         self._reader.submit_due(now)
-        for segment, start_key in self._scan.due(now):
-            if not self._scan_has_room():
-                break
-            self._scans_in_flight += 1
-            self._scan.begin(segment)
-            total = self._scan.total_segments
-            job = partial(scan_page, self._source, segment, total, start_key)
-            self._workers.submit("scan", job)
+        for ask in self._scan.ask(now, self._most_scans):
+            self._workers.submit("scan", partial(scan_page, self._source, ask))
 
     def _next_at(self) -> float:
-        scan_at = self._scan.next_at() if self._scan_has_room() else None
+        scan_at = self._scan.next_at(self._most_scans)
         return min(self._reader.next_at(), float("inf") if scan_at is None else scan_at)
-
-    def _scan_has_room(self) -> bool:
-        return self._scans_in_flight < 2 * self._settings.scan_threads
 
     def _take(self, result: Fetched, now: float) -> None:
         match result:
@@ -144,13 +135,12 @@ class Loop:
                 self._reader.take_listing(result, now)
 
     def _take_scan_page(self, result: ScanFetched, now: float) -> None:
-        self._scans_in_flight -= 1
         operation = f"scan:{result.segment}"
         if result.error is not None:
             self._troubles.failed(operation, result.error, self._source.now())
             if reaction(result.error) not in (Reaction.RETRY, Reaction.PERSIST):
                 raise result.error
-            self._scan.failed(result.segment, now, self._jitter())
+            self._scan.failed(result.segment, result.error, now, self._jitter())
         elif result.page is not None:
             self._troubles.succeeded(operation)
             self._scan.hand_over(result.segment, result.page, result.size_bytes, now)

@@ -138,7 +138,9 @@ def _begin(
         listing, began_at=began_at, slack_seconds=settings.skip_slack_seconds, horizon=horizon
     )
     stamp = datetime.fromtimestamp(began_at, UTC).strftime("%Y%m%dT%H%M%SZ")
-    segments = settings.scan_segments or segments_for(description.item_count)
+    segments = settings.scan_segments or segments_for(
+        description.item_count, description.size_bytes
+    )
     checkpoint = Checkpoint(
         lineage=Lineage(
             table_name=description.table_name,

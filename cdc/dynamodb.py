@@ -119,7 +119,9 @@ class DynamoDbSource:
         asked = {"ShardIterator": iterator, "Limit": 1000}
         return self._page("dynamodbstreams", "GetRecords", "stream of ", json.dumps(asked))
 
-    def scan(self, segment: int, total_segments: int, start_key: str | None) -> RawPage:
+    def scan(
+        self, segment: int, total_segments: int, start_key: str | None, limit: int | None = None
+    ) -> RawPage:
         asked = {
             "TableName": self._table,
             "Segment": segment,
@@ -129,6 +131,8 @@ class DynamoDbSource:
         }
         if start_key is not None:  # as the service wrote it
             asked["ExclusiveStartKey"] = json.loads(start_key)
+        if limit is not None:
+            asked["Limit"] = limit
         return self._page("dynamodb", "Scan", "", json.dumps(asked))
 
     def now(self) -> float:

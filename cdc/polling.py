@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
+from cdc.bootstrap import ScanAsk
 from cdc.errors import CdcError, StreamDisabled
 from cdc.pace import Ask
 from cdc.position import Position
@@ -158,14 +159,14 @@ def poll(
     return PageFetched(shard_id, iterator, page, size_bytes, raw.requested_at, began_at=began_at)
 
 
-def scan_page(source: Source, segment: int, total: int, start_key: str | None) -> ScanFetched:
+def scan_page(source: Source, ask: ScanAsk) -> ScanFetched:
     """Read the next page of a segment of the table."""
     try:
-        raw = source.scan(segment, total, start_key)
+        raw = source.scan(ask.segment, ask.total_segments, ask.start_key, ask.limit)
         page = parse_scan(raw.body)
     except CdcError as error:
-        return ScanFetched(segment, error=error)
-    return ScanFetched(segment, page, len(raw.body))
+        return ScanFetched(ask.segment, error=error)
+    return ScanFetched(ask.segment, page, len(raw.body))
 
 
 def list_shards(source: Source, ask: Ask, begun: ShardListing | None) -> ShardsFetched:

@@ -53,10 +53,14 @@ class RecordPage:
 
 @dataclass(frozen=True, slots=True)
 class ScanPage:
-    """One page of items. `last_key`: DynamoDB JSON text to go on from, None at the end."""
+    """One page of items. `last_key`: DynamoDB JSON text to go on from, None at the end.
+
+    `capacity_units`: what reading it took, where the service says so.
+    """
 
     items: list[msgspec.Raw]
     last_key: str | None
+    capacity_units: float | None = None
 
 
 class _Identity(msgspec.Struct):
@@ -82,9 +86,14 @@ class _RecordsAnswer(msgspec.Struct, rename="pascal"):
     next_shard_iterator: str | None = None
 
 
+class _Capacity(msgspec.Struct, rename="pascal"):
+    capacity_units: float | None = None
+
+
 class _ScanAnswer(msgspec.Struct, rename="pascal"):
     items: list[msgspec.Raw]
     last_evaluated_key: msgspec.Raw = msgspec.Raw()
+    consumed_capacity: _Capacity | None = None
 
 
 _RECORDS = msgspec.json.Decoder(_RecordsAnswer)
@@ -112,7 +121,12 @@ def parse_scan(body: bytes) -> ScanPage:
     """The page in a Scan body. Raises SourceUnreachable (retryable) for a malformed body."""
     answer = _parse(_SCAN, body, "Scan")
     last = _present(answer.last_evaluated_key)
-    return ScanPage(answer.items, None if last is None else bytes(last).decode())
+    capacity = answer.consumed_capacity
+    return ScanPage(
+        answer.items,
+        None if last is None else bytes(last).decode(),
+        None if capacity is None else capacity.capacity_units,
+    )
 
 
 def _present(raw: msgspec.Raw) -> msgspec.Raw | None:

@@ -90,8 +90,13 @@ class Source(Protocol):
     def get_records(self, iterator: str) -> RawPage:
         """One page, at most 1,000 records or 1 MB. Raises IteratorExpired."""
 
-    def scan(self, segment: int, total_segments: int, start_key: str | None) -> RawPage:
-        """One page of a strongly consistent parallel scan. `start_key`: DynamoDB JSON text."""
+    def scan(
+        self, segment: int, total_segments: int, start_key: str | None, limit: int | None = None
+    ) -> RawPage:
+        """One page of a strongly consistent parallel scan, of at most 1 MB and `limit` items.
+
+        `start_key`: DynamoDB JSON text.
+        """
 
     def now(self) -> float:
         """The service's time, epoch seconds: the local clock corrected by its Date headers."""

@@ -117,3 +117,11 @@ def test_a_scan_without_a_last_key_is_at_its_end() -> None:
 def test_a_malformed_scan_is_worth_another_try() -> None:
     with pytest.raises(SourceUnreachable):
         parse_scan(b'{"Items":[{"a"')
+
+
+def test_a_scan_page_tells_what_it_took_where_the_service_says_so() -> None:
+    told = parse_scan(b'{"Items":[],"ConsumedCapacity":{"TableName":"t","CapacityUnits":127.5}}')
+    silent = parse_scan(b'{"Items":[]}')
+
+    assert told.capacity_units == 127.5
+    assert silent.capacity_units is None

@@ -205,10 +205,12 @@ class SimulatedTable(SimulatedStreams):
         records, following = self.read(iterator)
         return RawPage(records_body([record.text for record in records], following), self.clock.now)
 
-    def scan(self, segment: int, total_segments: int, start_key: str | None) -> RawPage:
+    def scan(
+        self, segment: int, total_segments: int, start_key: str | None, limit: int | None = None
+    ) -> RawPage:
         self.called("scan", str(segment))
         start = None if start_key is None else json.loads(start_key)["id"]["S"]
-        page, last = self.scan_page(segment, total_segments, start)
+        page, last = self.scan_page(segment, total_segments, start, limit)
         answer: dict[str, Any] = {"Items": page, "Count": len(page)}
         if last is not None:
             answer["LastEvaluatedKey"] = {"id": {"S": last}}
