@@ -6,6 +6,7 @@ import pytest
 from hypothesis import settings
 
 from tests.conformance.consumer import OURS
+from tests.conformance.tally import StoryTally
 from tests.crash.tally import KillTally
 from tests.servers.fixtures import (
     dynamodb_local,
@@ -55,6 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(ServerTally(config), "server-tally")
     config.pluginmanager.register(KillTally(), "kill-tally")
+    config.pluginmanager.register(StoryTally(), "story-tally")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -10,18 +10,13 @@ from cdc.errors import (
     CdcError,
     FileUnusable,
     IteratorExpired,
-    LineageChanged,
     NoSpace,
-    PositionLost,
-    ShardNotFound,
     SourceUnreachable,
     StreamDisabled,
     TableNotFound,
     Throttled,
-    Trimmed,
 )
-from cdc.position import After, End, FromStart
-from cdc.watermark import RESOLUTION_SECONDS
+from cdc.position import FromStart
 from tests.simulators.clock import START
 from tests.simulators.world import World
 
@@ -116,19 +111,6 @@ def test_an_interrupted_scan_goes_on_where_it_was_with_the_same_segments() -> No
     world.assert_equal()
 
 
-def test_the_stream_is_drained_while_the_scan_takes_thirty_hours() -> None:
-    world = World(settings=SLOW)
-    world.fill(60)
-    world.table.scan_page_items = 1
-    world.clock.every(4 * HOUR, world.table.rollover)
-    world.clock.every(HOUR, lambda: world.table.put("hourly", at=world.clock.now), until=30 * HOUR)
-
-    world.run(31 * HOUR)
-
-    assert world.memory.commits[-1].scan.ended_at is not None
-    world.assert_equal()
-
-
 def test_a_small_table_is_scanned_in_one_segment_and_a_large_one_in_more() -> None:
     small, larger = World(), World()
     small.fill(10)
@@ -181,20 +163,6 @@ def test_a_write_to_an_idle_table_arrives_within_a_second_or_so(world: World) ->
     assert seconds - 30.3 < 1.2
 
 
-def test_changes_are_followed_over_three_rollovers(world: World) -> None:
-    world.fill(100)
-    numbers = iter(range(100_000))
-    write = lambda: world.table.put(f"key-{next(numbers) % 150}", at=world.clock.now)  # noqa: E731
-    world.clock.every(0.5, write, until=26.0)
-    for turn in range(3):
-        world.clock.after(5.0 + 7 * turn, world.table.rollover)
-
-    world.run(30.0)
-
-    world.assert_equal()
-    assert sum(isinstance(s.position, End) for s in world.memory.commits[-1].shards.values()) == 3
-
-
 def test_a_split_hands_its_keys_over_to_two_children() -> None:
     world = World(shards=2)
     world.fill(50)
@@ -206,16 +174,6 @@ def test_a_split_hands_its_keys_over_to_two_children() -> None:
 
     world.assert_equal()
     assert len(world.memory.commits[-1].shards) == 4
-
-
-def test_a_child_that_is_listed_two_minutes_late_is_found(world: World) -> None:
-    world.table.child_listed_after = 120.0
-    world.clock.after(5.0, world.table.rollover)
-    world.clock.after(6.0, lambda: world.table.put("in the child", value=1))
-
-    world.run(200.0)
-
-    world.assert_equal()
 
 
 def test_a_child_that_is_never_listed_is_an_alarm_and_the_lag_grows(world: World) -> None:
@@ -320,17 +278,6 @@ def test_a_lag_is_unknown_before_it_is_known(world: World) -> None:
     assert world.capture.status().lag_ms is None
 
 
-def test_lag_grows_while_the_source_does_not_answer(world: World) -> None:
-    followed(world)
-    world.table.fail("get_records", SourceUnreachable("time-out"))
-
-    status = world.run(50.0).status()
-
-    assert status.lag_ms is not None
-    assert status.lag_ms >= 50_000 - RESOLUTION_SECONDS * 1000
-    assert status.degraded is not None
-
-
 def test_readiness_stays_once_it_was_reached(world: World) -> None:
     world.clock.after(10.0, lambda: world.table.fail("get_records", Throttled("rate")))
 
@@ -343,23 +290,6 @@ def test_readiness_stays_once_it_was_reached(world: World) -> None:
 # ---------------------------------------------------------------- errors
 
 
-def test_a_throttled_shard_does_not_stop_the_others() -> None:
-    world = followed(World(shards=2))
-    slow, quick = world.table.open_shards()
-    world.table.fail("get_records", Throttled("rate"), shard_id=slow.shard_id)
-    world.clock.after(1.5, lambda: world.fill(40))
-
-    world.run(10.0)
-
-    shards = world.memory.commits[-1].shards
-    assert isinstance(shards[quick.shard_id].position, After)
-    assert isinstance(shards[slow.shard_id].position, FromStart)
-    world.clock.advance(1.0)
-    world.table.heal()
-    world.run(5.0)
-    world.assert_equal()
-
-
 def test_an_expired_iterator_is_replaced_without_a_gap(world: World) -> None:
     followed(world)
     world.clock.every(1.0, lambda: world.table.put("tick", at=world.clock.now), until=8.5)
@@ -370,28 +300,6 @@ def test_an_expired_iterator_is_replaced_without_a_gap(world: World) -> None:
     assert status.iterator_refreshes_total == 1
     assert status.records_total == 8
     world.assert_equal()
-
-
-def test_an_iterator_that_expires_before_the_first_record_loses_nothing(world: World) -> None:
-    world.table.fail("get_records", SourceUnreachable("time-out"), seconds=20 * MINUTE)
-    world.clock.after(16 * MINUTE, lambda: world.table.put("first", value=1))
-
-    world.run(30 * MINUTE)
-
-    world.assert_equal()
-
-
-def test_what_was_trimmed_while_the_process_stood_still_is_noticed_before_any_record_was_read(
-    world: World,
-) -> None:
-    def stand_still() -> None:
-        world.table.put("lost", value=1)
-        world.clock.now += 25 * 3600.0
-
-    world.clock.after(5.0, stand_still)
-
-    with pytest.raises(Trimmed):
-        world.run(MINUTE)
 
 
 def test_ten_minutes_without_permission_are_told_and_waited_out(world: World) -> None:
@@ -444,83 +352,6 @@ def test_a_table_that_does_not_exist_ends_the_start(world: World) -> None:
 
 
 # ---------------------------------------------------------------- gaps and changes
-
-
-def test_a_checkpoint_older_than_the_stream_is_a_lost_position(world: World) -> None:
-    world.table.put("known", value=1)
-    followed(world)
-    world.clock.advance(26 * HOUR)
-
-    with pytest.raises(PositionLost):
-        world.run()
-
-
-def test_a_trimmed_position_that_was_proven_read_is_no_loss(world: World) -> None:
-    world.settings = SLOW
-    world.table.put("old", value=1)
-    world.run(25 * HOUR)
-    world.table.put("new", value=1)
-    commits = world.memory.commits[-1].version
-
-    status = world.run(10.0).status()
-
-    assert world.memory.commits[-1].version > commits
-    assert status.records_total == 1
-    world.assert_equal()
-
-
-def test_a_shard_that_the_service_forgot_is_a_lost_position(world: World) -> None:
-    followed(world)
-    world.table.fail("open_iterator", ShardNotFound("Shard does not exist"))
-
-    with pytest.raises(ShardNotFound):
-        world.run()
-
-
-def test_records_trimmed_while_reading_are_a_lost_position(world: World) -> None:
-    followed(world)
-    world.table.put("x", value=1)
-    world.run(5.0)
-    world.table.fail("get_records", Trimmed("past the oldest"), times=3)
-
-    with pytest.raises(Trimmed):
-        world.run()
-
-
-def test_a_table_made_anew_under_the_same_name_is_refused_at_the_start(world: World) -> None:
-    followed(world)
-    world.table.recreate()
-
-    with pytest.raises(LineageChanged, match="table"):
-        world.run()
-
-
-def test_a_table_made_anew_while_running_is_noticed(world: World) -> None:
-    world.clock.after(10.0, world.table.recreate)
-
-    with pytest.raises(LineageChanged):
-        world.run(5 * MINUTE)
-
-
-def test_a_disabled_stream_is_read_to_its_end_and_then_told(world: World) -> None:
-    followed(world)
-    world.clock.after(2.0, lambda: world.table.put("last", value=1))
-    world.clock.after(2.1, world.table.disable)
-
-    status = world.run(3 * MINUTE).status()
-
-    assert status.stream_is_over
-    assert status.degraded is not None
-    world.assert_equal()
-
-
-def test_that_a_stream_was_disabled_is_told_before_the_minute_of_the_next_listing(
-    world: World,
-) -> None:
-    followed(world)
-    world.clock.after(2.0, world.table.disable)
-
-    assert world.run(15.0).status().stream_is_over
 
 
 def test_a_stream_that_is_disabled_at_the_start_is_refused(world: World) -> None:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from cdc.accelerator import Engine
-from cdc.errors import LineageChanged, StreamDisabled, TableNotFound
+from cdc.errors import StreamDisabled, TableNotFound
 from tests.cdc.follower import Follower, number, text, wait
 from tests.servers.dynamodb_local import DynamoDBLocal, Table
 
@@ -155,43 +155,4 @@ def test_a_table_that_does_not_exist_is_refused(
     follower = Follower(dynamodb_local, Table("nowhere", None, None), tmp_path / "f", "duckdb")
 
     with pytest.raises(TableNotFound, match="nowhere"), follower.running():
-        pass
-
-
-def test_a_stream_that_was_disabled_and_enabled_again_is_another_lineage(
-    dynamodb_local: DynamoDBLocal, tmp_path: Path
-) -> None:
-    follower = Follower(dynamodb_local, dynamodb_local.table(), tmp_path / "file", "duckdb")
-    follower.put(id=text("a"), v=number(1))
-    with follower.running():
-        pass
-    for specification in (
-        {"StreamEnabled": False},
-        {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
-    ):
-        follower.client.update_table(
-            TableName=follower.table.name, StreamSpecification=specification
-        )
-
-    with pytest.raises(LineageChanged, match="stream"), follower.running():
-        pass
-
-
-def test_a_table_made_anew_is_another_lineage(
-    dynamodb_local: DynamoDBLocal, tmp_path: Path
-) -> None:
-    follower = Follower(dynamodb_local, dynamodb_local.table(), tmp_path / "file", "duckdb")
-    with follower.running():
-        pass
-    description = follower.client.describe_table(TableName=follower.table.name)["Table"]
-    follower.client.delete_table(TableName=follower.table.name)
-    follower.client.create_table(
-        TableName=follower.table.name,
-        KeySchema=description["KeySchema"],
-        AttributeDefinitions=description["AttributeDefinitions"],
-        BillingMode="PAY_PER_REQUEST",
-        StreamSpecification=description["StreamSpecification"],
-    )
-
-    with pytest.raises(LineageChanged, match="table"), follower.running():
         pass

@@ -1,23 +1,24 @@
-"""Stories of capture through the real SDK: the simulated service plays what no emulator does.
+"""Pages and refusals of capture through the real SDK; `tests.conformance` has the stories.
 
-In each of them every commit is audited (`tests.simulators.audit`): no record lost or doubled, no
-item but as its newest record says, no child before its parent.
+Every commit is audited (`tests.simulators.audit`): no record lost or doubled, no item but as its
+newest record says, no child before its parent.
 """
 
-import random
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 
 import pytest
 
+from cdc.capture_status import CaptureSettings
 from cdc.errors import (
-    Throttled,
+    AccessDenied,
 )
-from cdc.source import ListedShard
+from cdc.position import FromStart
+from tests.simulators.faults import ServiceRefusal
 from tests.simulators.http_world import HttpWorld
 
-HOUR = 3600.0
+MINUTE, HOUR = 60.0, 3600.0
+RARELY = CaptureSettings(poll_interval_seconds=5.0)
 
 
 @pytest.fixture
@@ -26,22 +27,40 @@ def world() -> Iterator[HttpWorld]:
         yield served
 
 
-# ---------------------------------------------------------------- shards
+# ---------------------------------------------------------------- pages and shards
 
 
-def test_a_bootstrap_beside_writes_splits_and_rollovers_ends_with_the_table(
-    world: HttpWorld,
-) -> None:
-    world.fill(500)
+def test_short_pages_and_empty_pages_before_data_hide_nothing(world: HttpWorld) -> None:
+    world.table.page_records = 2
+    world.table.empty_pages = 4
+    world.table.scan_page_items = 7
+    world.table.scan_gaps = True
+    world.fill(50)
     world.clock.advance(HOUR)  # only the scan has these
-    world.write_for(12.0)
-    world.clock.after(3.0, lambda: world.table.split(world.table.open_shards()[0].shard_id))
-    world.clock.after(6.0, world.table.rollover)
-    world.clock.after(9.0, lambda: world.table.split(world.table.open_shards()[-1].shard_id))
+    world.write_for(5.0)
 
-    world.run(16.0)
+    world.run(30.0)
 
-    assert len(world.table.shards) == 2 + 2 + 3 + 2
+    scans = [call.keys for call in world.table.served if call.action == "Scan"]
+    assert () in scans[:3]
+
+    world.assert_whole()
+
+
+def test_pages_are_cut_by_bytes(world: HttpWorld) -> None:
+    world.follow()
+    world.table.served.clear()
+
+    def write() -> None:
+        for number in range(12):
+            world.table.put(f"large-{number}", text="x" * 300_000)
+
+    world.clock.after(1.0, write)
+
+    world.run(10.0)
+
+    pages = [len(call.sequences) for call in world.table.served if call.action == "GetRecords"]
+    assert max(pages) == 3
     world.assert_whole()
 
 
@@ -54,25 +73,6 @@ def test_a_write_that_changes_nothing_is_silent(world: HttpWorld) -> None:
 
     assert status.records_total == 0
     assert world.memory.commits[-1].version <= before + 1  # proofs only
-
-
-def test_more_than_a_thousand_shards_converge_under_throttling() -> None:
-    with HttpWorld.served(shards=115) as world:
-        world.fill(300)
-        for _ in range(8):
-            world.clock.advance(2 * HOUR)
-            world.table.rollover()
-        assert len(world.table.listed()) == 1_035
-        world.table.limit("list_shards", 10.0)
-        world.table.fail("get_records", Throttled("rate"), times=9)
-        world.clock.after(2.0, lambda: world.fill(600))
-        world.clock.after(3.0, world.table.rollover)
-        world.clock.after(4.0, lambda: world.fill(700))
-
-        world.run(16.0)
-
-        assert len(world.memory.commits[-1].shards) == 1_150
-        world.assert_whole()
 
 
 @pytest.mark.soak
@@ -88,66 +88,79 @@ def test_more_than_a_thousand_open_shards_converge() -> None:
         world.assert_whole()
 
 
-# ---------------------------------------------------------------- listings
+# ---------------------------------------------------------------- refusals
 
 
-def test_children_that_are_listed_late_are_read_from_their_start(world: HttpWorld) -> None:
-    world.follow()
-    world.table.child_listed_after = 45.0
-    world.write_for(20.0)
-    world.clock.after(4.0, world.table.rollover)
-
-    world.run(80.0)
-
-    world.assert_whole()
-
-
-def test_a_shard_that_some_listings_leave_out_is_read_on(world: HttpWorld) -> None:
-    world.follow()
-    chance = random.Random(7)
-    world.table.distort = lambda shards: [each for each in shards if chance.random() < 0.7]
-    world.write_for(200.0, each=2.0)
-    world.clock.every(70.0, world.table.rollover, until=150.0)
-
-    world.run(300.0)
-
-    world.assert_whole()
-
-
-def test_a_parent_that_is_listed_as_open_beside_its_child_is_read_first(world: HttpWorld) -> None:
-    world.follow()
-    world.table.distort = lambda shards: [replace(shard, is_closed=False) for shard in shards]
-    world.table.page_records = 3
+@pytest.mark.parametrize(
+    "code",
+    [
+        "LimitExceededException",
+        "ThrottlingException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+    ],
+)
+def test_throttling_by_any_name_delays_and_loses_nothing(world: HttpWorld, code: str) -> None:
+    for operation in ("describe", "list_shards", "open_iterator", "get_records", "scan"):
+        world.table.fail(operation, ServiceRefusal(code, "Rate exceeded"), times=7)
+    world.fill(250)
+    world.clock.advance(HOUR)
     world.write_for(10.0)
-    for shard in world.table.open_shards():
-        slow = partial(world.table.fail, "get_records", Throttled("rate"), shard_id=shard.shard_id)
-        world.clock.after(4.0, partial(slow, seconds=65.0))
+
+    world.run(60.0)
+
+    assert world.refusals() == {code}
+    world.assert_whole()
+
+
+def test_failures_of_the_service_itself_are_waited_out(world: HttpWorld) -> None:
+    world.follow()
+    for operation in ("list_shards", "list_children", "open_iterator", "get_records"):
+        for code, status in (("InternalServerError", 500), ("ServiceUnavailable", 503)):
+            failure = ServiceRefusal(code, "Sorry", status=status)
+            world.clock.after(3.0, partial(world.table.fail, operation, failure, times=9))
+    world.write_for(20.0)
     world.clock.after(5.0, world.table.rollover)
 
-    world.run(200.0)
+    world.run(120.0)
 
+    assert {"InternalServerError", "ServiceUnavailable"} <= world.refusals()
     world.assert_whole()
 
 
-def test_a_child_whose_parent_is_gone_is_read() -> None:
-    with HttpWorld.served() as world:
-        world.table.rollover()
-        world.table.distort = lambda shards: [shard for shard in shards if shard.parent_id]
-        world.write_for(3.0)
+def test_ten_minutes_without_permission_are_told_and_lose_nothing(world: HttpWorld) -> None:
+    world.settings = RARELY
+    world.follow()
+    denied = AccessDenied("User is not authorized to perform dynamodb:GetRecords")
+    world.clock.after(5.0, lambda: world.table.fail("get_records", denied, seconds=10 * MINUTE))
+    world.write_for(12 * MINUTE, each=10.0)
+    world.clock.after(100.0, world.table.rollover)
+    told: list[str | None] = []
+    world.clock.after(8 * MINUTE, lambda: told.append(world.capture.status().degraded))
 
-        world.run(6.0)
+    status = world.run(14 * MINUTE).status()
 
-        (only,) = world.memory.commits[-1].shards.values()
-        assert only.parent_id is not None
+    assert told[0] is not None
+    assert "dynamodb:GetRecords" in told[0]
+    assert status.degraded is None
+    world.assert_whole()
+
+
+# ---------------------------------------------------------------- processes and streams
+
+
+def test_old_images_are_not_taken_for_new_ones() -> None:
+    with HttpWorld.served(view_type="NEW_AND_OLD_IMAGES") as world:
+        world.follow()
+        world.write_for(5.0)
+        world.run(10.0)
+
         world.assert_whole()
 
 
-def test_closed_shards_of_a_stale_listing_are_not_asked_for(world: HttpWorld) -> None:
-    ghost = ListedShard("shardId-00000001600000000000-00000000", None, is_closed=True)
-    world.table.distort = lambda shards: [ghost, *shards]
-    world.write_for(3.0)
+def test_the_service_time_is_that_of_its_answers(world: HttpWorld) -> None:
+    world.follow()
 
-    world.run(6.0)
-
-    assert ("open_iterator", ghost.shard_id) not in world.table.calls
-    world.assert_whole()
+    assert 0 <= world.clock.now - world.source.now() <= 1.0
+    first = world.memory.commits[0]
+    assert all(isinstance(shard.position, FromStart) for shard in first.shards.values())

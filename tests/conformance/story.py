@@ -2,13 +2,15 @@
 
 Numbers: `6.n` is row n of "bugs of others" (`ROWS`), `5.n` a rule about gaps, `4.n` an event in a
 stream's life (`RULES`). A story is a function of a `Stage` (`tests.conformance.stage`), registered
-by `@story`; one that is registered with `on_local=True` uses only what DynamoDB Local can play too.
+by `@story`. One that uses only what DynamoDB Local can do too is played there as well: `on_local`
+names the clock that it takes, one that jumps or one that runs fast.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
+LocalClock = Literal["jumps", "fast"]
 Play = TypeVar("Play", bound=Callable[..., None])
 
 
@@ -20,7 +22,7 @@ class Story:
     name: str
     play: Callable[[Any], None]
     shards: int
-    on_local: bool
+    on_local: LocalClock | None
     over_http: bool
 
     @property
@@ -30,11 +32,24 @@ class Story:
 
 STORIES: list[Story] = []
 # Numbers that whole nodes play as well, in tests of their own: number -> test ids.
-ELSEWHERE: dict[str, tuple[str, ...]] = {}
+_NEW_NODE = "tests/snowmelt/test_new_node.py::test_"
+_THIRTY_HOURS = "tests/snowmelt/test_thirty_hours.py::test_"
+ELSEWHERE: dict[str, tuple[str, ...]] = {
+    "6.10": ("tests/snapshotter/test_publish.py::test_the_older_generation_is_fenced",),
+    "6.14": (
+        f"{_THIRTY_HOURS}a_stream_that_is_silent_for_thirty_hours_publishes_nothing_and_the_node_serves_on",
+        f"{_THIRTY_HOURS}one_silent_shard_of_two_ages_every_snapshot_and_ends_their_publishing",
+    ),
+    "6.15": (
+        f"{_NEW_NODE}error_refuses_with_the_age_and_goes_on_refusing",
+        f"{_NEW_NODE}ready_before_load_serves_the_old_state_labelled_until_the_stream_answers",
+        f"{_NEW_NODE}ready_after_load_answers_503_with_the_reason_until_the_table_is_loaded",
+    ),
+}
 
 
 def story(
-    *numbers: str, shards: int = 1, on_local: bool = False, over_http: bool = True
+    *numbers: str, shards: int = 1, on_local: LocalClock | None = None, over_http: bool = True
 ) -> Callable[[Play], Play]:
     """Register a story. `over_http=False`: it may be played in memory, where HTTP adds nothing."""
 

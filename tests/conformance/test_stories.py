@@ -9,6 +9,7 @@ from tests.conformance import stories  # noqa: F401 - registers them
 from tests.conformance.consumer import OURS, maker_of
 from tests.conformance.stage import ScriptedStage
 from tests.conformance.story import ELSEWHERE, ROWS, RULES, STORIES, Story
+from tests.conformance.tally import KEY
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.id)
 def test_story(story: Story, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     consumer = request.config.getoption("--consumer")
-    request.node.user_properties.append(("conformance", story.id))
+    request.node.user_properties.append((KEY, f"simulated: {story.id}"))
     over_http = story.over_http or consumer != OURS
     opened = ScriptedStage.opened(
         maker_of(consumer), tmp_path, shards=story.shards, over_http=over_http

@@ -1,49 +1,14 @@
-"""What happens to a stream while a node follows it, for real: rollovers, time to live, its end.
+"""What happens to a stream while a node follows it, for real: time to live, its end.
 
-Two clocks of DynamoDB Local: one runs 1,800 times faster, so that its shards roll over each 8 s;
-one is moved by the test. The node has the machine's clock either way. (It could not have theirs:
-under libfaketime a Python process waits for ever, because its locks wait by a clock that is not
-faked. And the service's clock is never the node's own.)
+DynamoDB Local's clock is moved by the test; the node has the machine's. (It could not have the
+other: under libfaketime a Python process waits for ever, because its locks wait by a clock that is
+not faked. And the service's clock is never the node's own.) `tests.conformance` has rollovers.
 """
-
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.ageing import SCAN, MakeAgeing, making
-from tests.e2e.nodes import Node, differences
-from tests.servers.dynamodb_local import DynamoDBLocal
-from tests.servers.moving_clock import MovingClock
-
-
-@pytest.mark.slow
-def test_a_node_lives_through_three_rollovers(
-    dynamodb_local_faketime: Callable[[str], DynamoDBLocal],
-    make_node: Callable[..., Node],
-    tmp_path: Path,
-) -> None:
-    server = dynamodb_local_faketime("+0 x1800")
-    # A quarter of a second between two polls is as much as seven minutes.
-    patient = {"ready_lag": "12h", "dynamodb_stream_poll_interval": "100ms"}
-    with making(MovingClock(server, tmp_path / "none"), make_node) as make:
-        ageing = make("duckdb", {"rolling": patient})
-        table, copy = ageing.table, ageing.copies["rolling"]
-        ageing.node.start()
-        copy.wait_until("the scan", lambda: bool(copy.node.events("scan_ended")))
-        copy.gate.calls.clear()
-
-        def has_rolled_over() -> bool:
-            table.put(table.changes % 50)
-            time.sleep(0.1)
-            return int(copy.status()["shards"].get("finished", 0)) >= 3
-
-        copy.wait_until("three rollovers", has_rolled_over)
-        table.delete(7)
-        ageing.stop_when_equal("rolling")
-
-        assert copy.gate.calls[SCAN] == 0
+from tests.e2e.ageing import SCAN, MakeAgeing
+from tests.e2e.nodes import differences
 
 
 @pytest.mark.slow

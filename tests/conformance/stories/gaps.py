@@ -14,7 +14,7 @@ TRIMMED = Trimmed("The operation tried to read past the oldest stream record in 
 UNKNOWN = ShardNotFound("Requested resource not found: Shard does not exist")
 
 
-@story("5.2", "6.23", "6.15", on_local=True)
+@story("5.2", "6.23", "6.15", on_local="jumps")
 def a_record_that_was_trimmed_unread_is_a_gap_at_each_start(s: Stage) -> None:
     s.fill(3)
     s.live(partial(s.put, "read"))
@@ -28,7 +28,7 @@ def a_record_that_was_trimmed_unread_is_a_gap_at_each_start(s: Stage) -> None:
     assert s.scans() == scans
 
 
-@story("5.9", "6.23", on_local=True)
+@story("5.9", "6.23", on_local="jumps")
 def a_first_record_that_was_trimmed_unread_is_a_gap_though_the_service_answers(s: Stage) -> None:
     s.live()
     s.put("the first of all, never read")
@@ -38,7 +38,7 @@ def a_first_record_that_was_trimmed_unread_is_a_gap_though_the_service_answers(s
     s.ends_in(Gap)
 
 
-@story("5.8", on_local=True)
+@story("5.8", on_local="jumps")
 def a_trimmed_position_that_was_proven_read_is_no_gap(s: Stage) -> None:
     s.live(partial(s.put, "old"))
     s.jump(20)

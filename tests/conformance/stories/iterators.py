@@ -10,14 +10,14 @@ from tests.conformance.story import story
 MINUTE = 60.0
 
 
-@story("6.4", on_local=True)
+@story("6.4", on_local="jumps")
 def a_write_after_sixteen_minutes_of_silence_is_read(s: Stage) -> None:
     s.live(partial(s.jump, 16 / 60), partial(s.put, "first"))
 
     s.assert_whole()
 
 
-@story("6.5", "5.7", on_local=True)
+@story("6.5", "5.7", on_local="jumps")
 def an_iterator_that_expires_in_mid_run_costs_no_record(s: Stage) -> None:
     s.fill(5)
     s.live()
@@ -101,7 +101,7 @@ def a_restart_in_the_middle_of_a_shard_reads_only_what_is_left(s: ScriptedStage)
     s.assert_whole()
 
 
-@story("6.19", "5.1", on_local=True)
+@story("6.19", "5.1", on_local="jumps")
 def a_restart_resumes_behind_its_last_record_without_a_scan(s: Stage) -> None:
     s.fill(5)
     s.live(partial(s.put, "read"))

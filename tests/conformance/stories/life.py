@@ -7,7 +7,7 @@ from tests.conformance.stage import ScriptedStage, Stage
 from tests.conformance.story import story
 
 
-@story("4.1", "4.2", "5.6", "6.29", on_local=True)
+@story("4.1", "4.2", "5.6", "6.29", on_local="jumps")
 def a_disabled_stream_is_drained_and_its_successor_is_another_source(s: Stage) -> None:
     s.fill(3)
     s.live()
@@ -86,7 +86,7 @@ def a_deleted_tables_stream_is_drained_and_its_end_is_said(s: ScriptedStage) -> 
     s.ends_in(NoStream)
 
 
-@story("6.28", "4.5", "5.6", on_local=True)
+@story("6.28", "4.5", "5.6", on_local="jumps")
 def a_table_made_again_under_its_name_is_never_read_on(s: Stage) -> None:
     """Its stream counts from a lower number than the one that is stored."""
     s.live(partial(s.fill, 3))

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from tests.conformance.consumer import AnotherSource, Wishes
-from tests.conformance.stage import ScriptedStage, Stage
+from tests.conformance.stage import ScriptedStage
 from tests.conformance.story import story
 
 HOUR = 3600.0
@@ -95,8 +95,8 @@ def attributes_of_replication_are_kept_and_are_no_columns(s: ScriptedStage) -> N
     assert s.consumer.columns() == {"id", "value"}
 
 
-@story("6.15", "6.29", "4.5", "5.6", on_local=True)
-def a_refused_start_neither_scans_nor_changes_what_is_shown(s: Stage) -> None:
+@story("6.15", "6.29", "4.5", "5.6")
+def a_refused_start_neither_scans_nor_changes_what_is_shown(s: ScriptedStage) -> None:
     s.fill(3)
     s.live()
     scans = s.scans()
