@@ -1,8 +1,9 @@
 """The loop of capture: one thread that decides and commits, while others call the source.
 
-A turn: submit what is due, take up to 20 results, submit what became due, commit what the results
-brought. While a commit runs the next pages are fetched, so a backlog makes batches larger and an
-idle table makes them immediate, without a setting. Readiness begins anew with each process.
+A turn: submit what is due, take the results that are ready (as long as they are small together),
+submit what became due, commit what the results brought. While a commit runs the next pages are
+fetched, so a backlog makes batches larger and an idle table makes them immediate, without a
+setting. Readiness begins anew with each process.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from cdc.troubles import Troubles
 
 IDLE_COMMIT_SECONDS = 60.0
 RESULTS_PER_STEP = 20
+_BATCH_BYTES = 16 * 1024 * 1024
 _ADVANCE_SECONDS = 1.0  # margins are minutes
 _STATUS_SECONDS = 0.05
 _STATUS_SECONDS_PER_SHARD = 0.0001  # seven thousand listed shards are looked at rarely
@@ -92,9 +94,15 @@ class Loop:
         self._submit_due(now)
         wait = min(max(self._next_at() - now, 0.0), IDLE_COMMIT_SECONDS)
         results = self._workers.results(wait, RESULTS_PER_STEP)
+        while results:
+            now = self._workers.monotonic()
+            for result in results:
+                self._take(result, now)
+            # What came meanwhile joins the batch, for as long as it is small.
+            is_small = self._reader.pending_bytes < _BATCH_BYTES
+            is_more = len(results) == RESULTS_PER_STEP and is_small
+            results = self._workers.results(0.0, RESULTS_PER_STEP) if is_more else []
         now = self._workers.monotonic()
-        for result in results:
-            self._take(result, now)
         self._submit_due(now)
         if self._commit():
             self._committed_at = now

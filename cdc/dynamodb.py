@@ -105,19 +105,21 @@ class DynamoDbSource:
         return ShardListing(children, False, listing.stream_is_enabled, listing.listed_at)
 
     def open_iterator(self, shard_id: str, position: Position) -> str:
-        answer = self._call(
-            "dynamodbstreams",
-            "GetShardIterator",
-            f"{shard_id} of {self._table_name}",
-            StreamArn=self._arn(),
-            ShardId=shard_id,
-            **_iterator_type(position),
-        )
+        arn = self._arn()
+        asked = {"StreamArn": arn, "ShardId": shard_id, **_iterator_type(position)}
+        resource = f"{shard_id} of {self._table_name}"
+        body = self._raw("dynamodbstreams", "GetShardIterator", resource, asked)
+        try:
+            answer = json.loads(body)
+        except ValueError as error:
+            raise SourceUnreachable(f"{resource}: an answer that is no JSON: {error}") from error
         return str(_required(answer, "ShardIterator", shard_id))
 
     def get_records(self, iterator: str) -> RawPage:
+        requested_at = self._clock.now()
         asked = {"ShardIterator": iterator, "Limit": 1000}
-        return self._page("dynamodbstreams", "GetRecords", "stream of ", json.dumps(asked))
+        resource = f"stream of {self._table_name}"
+        return RawPage(self._raw("dynamodbstreams", "GetRecords", resource, asked), requested_at)
 
     def scan(
         self, segment: int, total_segments: int, start_key: str | None, limit: int | None = None
@@ -133,7 +135,8 @@ class DynamoDbSource:
             asked["ExclusiveStartKey"] = json.loads(start_key)
         if limit is not None:
             asked["Limit"] = limit
-        return self._page("dynamodb", "Scan", "", json.dumps(asked))
+        requested_at = self._clock.now()
+        return RawPage(self._raw("dynamodb", "Scan", self._table_name, asked), requested_at)
 
     def now(self) -> float:
         return self._clock.now()
@@ -145,16 +148,12 @@ class DynamoDbSource:
     def _arn(self) -> str:
         return self._stream_arn or self.describe().stream_arn
 
-    def _page(self, service: Service, action: str, of: str, asked: str) -> RawPage:
-        requested_at = self._clock.now()
-        resource = of + self._table_name
-        body = self._translated(
-            service,
-            action,
-            resource,
-            lambda: self._clients.raw(service).call(action, asked.encode()),
+    def _raw(self, service: Service, action: str, resource: str, asked: Mapping[str, Any]) -> bytes:
+        """The body of one request that is signed here. Raises the errors of `cdc.errors` only."""
+        body = json.dumps(asked).encode()
+        return self._translated(
+            service, action, resource, lambda: self._clients.raw(service).call(action, body)
         )
-        return RawPage(body, requested_at)
 
     def _list(
         self,

@@ -1,4 +1,4 @@
-"""Calls whose answers are taken as bytes: GetRecords and Scan, signed here.
+"""Calls that are made often, signed here, with their answers as bytes: GetRecords, Scan, iterators.
 
 A poll through botocore takes 1 ms of CPU, through this a third of it, so that a thousand open
 shards fit beside the decoder. All that decides where a request goes and who sends it stays
@@ -23,6 +23,10 @@ from cdc.whole import DamagedAnswer, fault_of
 # Any request of the service shows its endpoint; these have no further meaning.
 _SAMPLES: dict[str, tuple[str, dict[str, str]]] = {
     "GetRecords": ("get_records", {"ShardIterator": "any"}),
+    "GetShardIterator": (
+        "get_shard_iterator",
+        {"StreamArn": "any", "ShardId": "any", "ShardIteratorType": "LATEST"},
+    ),
     "Scan": ("scan", {"TableName": "any"}),
 }
 

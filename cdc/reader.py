@@ -71,7 +71,7 @@ class StreamReader:
             most_calls_per_second=settings.max_calls_per_second,
         )
         self._pending: list[ShardRecords] = []
-        self._pending_bytes = 0
+        self.pending_bytes = 0
         self._in_flight = 0
         self._largest_page = _PAGE_BYTES
         self._is_listing = False
@@ -100,7 +100,7 @@ class StreamReader:
     def take_pending(self) -> list[ShardRecords]:
         """The pages handed over since the last commit, in the order of reading."""
         pending, self._pending = self._pending, []
-        self._pending_bytes = 0
+        self.pending_bytes = 0
         return pending
 
     # ------------------------------------------------------------ results
@@ -165,7 +165,7 @@ class StreamReader:
         if not self._in_flight and not self._pending:
             return True
         expected = (self._in_flight + 1) * self._largest_page
-        return expected + self._pending_bytes <= self._settings.in_flight_bytes
+        return expected + self.pending_bytes <= self._settings.in_flight_bytes
 
     def _submit_listing(self, now: float) -> None:
         ask = self.discovery.due(now, self.graph.drained())
@@ -237,7 +237,7 @@ class StreamReader:
         )
         if wanted:
             self._pending.append(ShardRecords(shard_id, wanted))
-            self._pending_bytes += size_bytes
+            self.pending_bytes += size_bytes
 
     def _wanted(self, shard_id: str, read: list[StreamRecord]) -> list[StreamRecord]:
         """Records that are not known already and that the scan is not sure to see."""
