@@ -46,8 +46,7 @@ class Queries:
         self._database = database
         self._dataset = dataset
         self._slots = Slots(CONCURRENT)
-        with database.cursor() as cursor:
-            self._functions = frozenset(row[0] for row in cursor.execute(_FUNCTIONS).fetchall())
+        self._functions: frozenset[str] = frozenset()
 
     def run(self, sql: str, limits: QueryLimits) -> QueryResult:
         """The result of one read-only statement. Raises QueryRefused."""
@@ -91,12 +90,19 @@ class Queries:
                 raise QueryRefused(self._redacted(str(tree["error_message"]).split("\n", 1)[0]))
             if len(tree["statements"]) != 1:
                 raise QueryRefused("exactly one statement is expected")
-            check(tree["statements"][0]["node"], self._dataset, self._functions)
+            check(tree["statements"][0]["node"], self._dataset, self._known(cursor))
         except RecursionError as error:
             raise QueryRefused("the statement is nested too deeply") from error
         except Refusal as error:
             raise QueryRefused(str(error)) from error
         return statement
+
+    def _known(self, cursor: duckdb.DuckDBPyConnection) -> frozenset[str]:
+        # With the first statement: listing them takes longer than to open the file.
+        if not self._functions:
+            rows = cursor.execute(_FUNCTIONS).fetchall()
+            self._functions = frozenset(row[0] for row in rows)
+        return self._functions
 
     def _redacted(self, message: str) -> str:
         return message.replace(str(self._database.path), "<file>")
