@@ -118,15 +118,20 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """The writer's cursor in a transaction: committed at the end, rolled back on any error."""
+        with self.begun() as cursor:
+            yield cursor
+            cursor.commit()
+
+    @contextmanager
+    def begun(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The writer's cursor in a transaction, rolled back unless the block commits it."""
         self.writer.begin()
         try:
             yield self.writer
-            self.writer.commit()
-        except BaseException:
-            # A commit that failed has rolled back already, and then there is nothing to do.
+        finally:
+            # One that was committed, or failed at that, is over, and then there is nothing to do.
             with suppress(duckdb.Error):
                 self.writer.rollback()
-            raise
 
     @contextmanager
     def registered(self, name: str, rows: Any) -> Iterator[None]:

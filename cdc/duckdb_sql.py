@@ -36,6 +36,8 @@ OTHER = {"a": "b", "b": "a"}
 # The name under which a batch is registered with the writer's connection.
 BATCH = "_snowmelt_batch"
 IDENTITIES = 2**128
+# Changes are soon moved into base: packing them before would be half of what a commit costs.
+_LOOSE = " USING COMPRESSION uncompressed"
 _QUARANTINE = "seen_at DOUBLE, shard_id VARCHAR, sequence VARCHAR, reason VARCHAR, raw BLOB"
 
 _TYPES = {
@@ -75,7 +77,10 @@ def create(dataset: str) -> list[str]:
     return [
         f"CREATE SCHEMA {SCHEMA}",
         f"CREATE TABLE {BASE} (_h UUID, _rest VARCHAR)",
-        *(f"CREATE TABLE {d} (_h UUID, _dead BOOLEAN, _rest VARCHAR)" for d in DELTAS.values()),
+        *(
+            f"CREATE TABLE {delta} (_h UUID{_LOOSE}, _dead BOOLEAN, _rest VARCHAR{_LOOSE})"
+            for delta in DELTAS.values()
+        ),
         f"CREATE TABLE {SCHEMA}.checkpoint (text VARCHAR)",
         f"CREATE TABLE {SCHEMA}.columns (text VARCHAR)",
         f"CREATE TABLE {SCHEMA}.counters (name VARCHAR, value BIGINT)",
@@ -104,6 +109,7 @@ def add_columns(columns: Iterable[Column], *, is_sorting: bool) -> list[str]:
     tables = (BASE, *DELTAS.values(), *([NEXT] if is_sorting else []))
     return [
         f"ALTER TABLE {table} ADD COLUMN {quoted(column.name)} {sql_type(column)}"
+        f"{_LOOSE if table in DELTAS.values() else ''}"
         for column in columns
         for table in tables
     ]

@@ -25,7 +25,9 @@ from cdc.errors import CdcError, FileBusy, FileUnusable, NoSpace
 OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 # A page is what a snapshot stores again after a change; in larger ones a row touches more.
 PAGE_BYTES = 4096
-_WRITER_CACHE_KIB = 32 * 1024
+# What a batch of 20,000 rows all over a large table changes: with less, pages are written and read
+# again within the commit.
+_WRITER_CACHE_KIB = 128 * 1024
 _READER_CACHE_KIB = 4 * 1024
 # Another process that writes is not ours; this long it may hold the file before we give up.
 _BUSY_SECONDS = 5.0
