@@ -87,8 +87,9 @@ class Upkeep:
         if state.frozen_rows:
             return self._fold(state, max(FOLD_STEP_ROWS, 2 * behind_rows))
         if state.active_rows and (idle or swap_is_due(state)):
-            with self._database.transaction() as cursor:
+            with self._database.begun() as cursor:
                 new = states.swap(cursor, state)
+                cursor.commit()
             return Step(new, is_last=False)
         if self._sorting_is_due(state):
             return Step(self._sort(self._begun_sorting(state)), is_last=False)
@@ -105,11 +106,12 @@ class Upkeep:
         where = sql.between(first, last)
         if is_last:
             self._database.before_drop()
-        with self._database.transaction() as cursor:
+        with self._database.begun() as cursor:
             for statement in sql.fold(state.columns, state.frozen, where):
                 ((moved,),) = cursor.execute(statement).fetchall()
             unsorted = state.unsorted_rows + moved
             states.write_meta(cursor, {"unsorted_rows": str(unsorted)})
+            cursor.commit()
         self._reached = last % sql.IDENTITIES
         new = replace(state, unsorted_rows=unsorted, frozen_rows=state.frozen_rows - moved)
         return Step(new, moved, is_last=False)
@@ -128,9 +130,10 @@ class Upkeep:
         rows = SORT_STEP_ROWS if state.settled else FIRST_SORT_STEP_ROWS
         self._sort_step_rows = min(rows, self._rows_of_a_step(state))
         self._reached = 0
-        with self._database.transaction() as cursor:
+        with self._database.begun() as cursor:
             cursor.execute(sql.GIVE_UP_SORTING)
             cursor.execute(sql.begin_sorting(state.columns))
+            cursor.commit()
         return replace(state, is_sorting=True)
 
     def _sort(self, state: State) -> State:
@@ -138,8 +141,9 @@ class Upkeep:
         parts = max(1, -(-base // self._sort_step_rows))
         last = min(sql.IDENTITIES, self._reached + -(-sql.IDENTITIES // parts))
         where = sql.between(self._reached, last)
-        with self._database.transaction() as cursor:
+        with self._database.begun() as cursor:
             cursor.execute(sql.sort_range(state.columns, where))
+            cursor.commit()
         self._reached = last
         return self._settle(state) if last == sql.IDENTITIES else state
 
@@ -152,10 +156,11 @@ class Upkeep:
                 f"cannot sort {self._database.path}: {copied} of {held} rows were copied"
             )
         self._database.before_drop()
-        with self._database.transaction() as cursor:
+        with self._database.begun() as cursor:
             for statement in sql.END_SORTING:
                 cursor.execute(statement)
             states.write_meta(cursor, {"settled": "true", "unsorted_rows": "0"})
+            cursor.commit()
         self._reached = 0
         return replace(state, settled=True, unsorted_rows=0, is_sorting=False)
 
