@@ -19,6 +19,7 @@ from cdc.backoff import delay_seconds
 from cdc.batch import Batch, empty_batch
 from cdc.checkpoint import Checkpoint, ScanProgress, ShardProgress
 from cdc.column_rules import ColumnRules
+from cdc.columns import Columns
 from cdc.decode import Decoder, ShardRecords
 from cdc.errors import FileUnusable, NoSpace
 from cdc.polling import Workers
@@ -58,7 +59,8 @@ class Committer:
         self.quarantined = 0
         self.misfits: Counter[str] = Counter()
         self._accelerator = accelerator
-        self._columns = rules.beginning(accelerator.columns())
+        self._rules = rules
+        self._columns()  # so that what is refused is refused before anything is read
         self._decoder = Decoder(accelerator.keys, rules)
         self._generation = generation
         self._now = now
@@ -78,7 +80,7 @@ class Committer:
         watermark: float | None,
     ) -> bool:
         """Commit pages of shards; without pages the checkpoint alone. False if stopped before."""
-        columns = self._columns
+        columns = self._columns()
         batch = self._decoder.changes(pages, columns) if pages else empty_batch(columns)
         checkpoint = self._following(shards, watermark, self.checkpoint.scan)
         if not self._write(self._accelerator.apply, batch, checkpoint):
@@ -97,9 +99,13 @@ class Committer:
     ) -> bool:
         """Commit pages of the scan; every stream page that `shards` covers is committed before."""
         items = [item for page in pages for item in page.items]
-        batch = self._decoder.scan(items, self._columns)
+        batch = self._decoder.scan(items, self._columns())
         checkpoint = self._following(shards, watermark, scan)
         return self._write(self._accelerator.append_scan, batch, checkpoint)
+
+    def _columns(self) -> Columns:
+        # Asked each time: upkeep between two commits may have widened one.
+        return self._rules.beginning(self._accelerator.columns())
 
     def _following(
         self,
@@ -133,7 +139,6 @@ class Committer:
         self._troubles.succeeded("commit")
         self.quarantined += len(batch.poison)
         self.misfits.update(batch.misfits)
-        self._columns = batch.columns
         self.checkpoint = checkpoint
         if self._on_commit is not None:
             self._on_commit(checkpoint)

@@ -26,7 +26,7 @@ REPLICATION = "aws:rep:"
 _NAME_LIMIT = 255
 
 # text: S · integer: N that fits 64 bits · decimal: N with a fraction, kept exactly · boolean: BOOL
-# · binary: B · json: M, L and sets as plain JSON.
+# · binary: B · json: M and L, and S, N and BOOL among them, as plain JSON; sets for people only.
 Kind = Literal["text", "integer", "decimal", "boolean", "binary", "json"]
 
 

@@ -30,7 +30,8 @@ from cdc.nested import plain_from_typed
 _INPUT = "decoder_input"
 # A statement needs about ten times the bytes of its images: 8 MB leave room within 512.
 _SLICE_BYTES = 8 * 1024 * 1024
-_NESTED = ('{"M":', '{"L":', '{"SS":', '{"NS":', '{"BS":')
+# What has a plain form for people; a NULL marker is no value, and base64 in quotes looks like text.
+_PLAIN = ('{"M":', '{"L":', '{"S":', '{"N":', '{"BOOL":', '{"SS":', '{"NS":', '{"BS":')
 
 
 class Undecodable(Exception):
@@ -257,7 +258,7 @@ def _plain(typed: pa.Array) -> tuple[pa.Array, pa.Array]:
     texts = encoded.dictionary.to_pylist()
     try:
         forms = [
-            plain_from_typed(text) if text.startswith(_NESTED) else (None, False) for text in texts
+            plain_from_typed(text) if text.startswith(_PLAIN) else (None, False) for text in texts
         ]
     except msgspec.DecodeError as error:
         raise Undecodable(str(error)) from error

@@ -19,14 +19,7 @@ import duckdb
 
 from cdc import duckdb_sql as sql
 from cdc import duckdb_state as states
-from cdc.accelerator import (
-    Engine,
-    FrozenImage,
-    Layout,
-    Maintenance,
-    QueryLimits,
-    QueryResult,
-)
+from cdc.accelerator import Engine, FrozenImage, Layout, Maintenance, QueryLimits, QueryResult
 from cdc.batch import Batch
 from cdc.checkpoint import Checkpoint
 from cdc.columns import Columns
@@ -134,9 +127,10 @@ class DuckdbAccelerator:
                 old, columns=columns, checkpoint=checkpoint, counters={**old.counters, **counters}
             )
             registered = self._database.registered(sql.BATCH, batch.rows)
-            with self._growing(columns), registered, self._asking_after_errors():
+            is_growing = len(columns) > len(old.columns)
+            with self._changing(is_growing), registered, self._asking_after_errors():
                 with self._database.transaction() as cursor:
-                    if len(columns) > len(old.columns):
+                    if is_growing:
                         states.write_columns(cursor, old, columns)
                     if batch.rows.num_rows:
                         new = write(cursor, new)
@@ -158,14 +152,13 @@ class DuckdbAccelerator:
             raise
 
     @contextmanager
-    def _growing(self, columns: Columns) -> Iterator[None]:
-        """Odd while columns are being added, so that a lookup knows that it saw half of it."""
-        steps = int(len(columns) > len(self._state.columns))
-        self._growth += steps
+    def _changing(self, is_changing: bool) -> Iterator[None]:  # noqa: FBT001 - by a fact
+        """Odd while columns are added or widened: a lookup knows then that it saw half of it."""
+        self._growth += is_changing
         try:
             yield
         finally:
-            self._growth += steps
+            self._growth += is_changing
 
     # ------------------------------------------------------------ reading
 
@@ -179,7 +172,7 @@ class DuckdbAccelerator:
                     if self._growth == growth:
                         return item
                 with self._gate.writing():
-                    pass  # columns are being added: wait for that commit
+                    pass  # columns are being changed: wait for that commit
 
     def _lookup(self, identity: UUID, state: State) -> Item | None:
         # In the direction in which rows move, so that none is missed on its way.
@@ -277,9 +270,10 @@ class DuckdbAccelerator:
             if self._gate.is_frozen:
                 return Maintenance(wal_bytes=self._database.wal_bytes())
             before = self._state
-            with self._asking_after_errors():
+            self._upkeep.layout = self.layout
+            with self._changing(self._upkeep.is_widening), self._asking_after_errors():
                 done = self._upkeep.run(before, idle=idle, behind_rows=self._behind_rows)
-            self._state, self._behind_rows = done.state, 0
+                self._state, self._behind_rows = done.state, 0
             wal = self._database.wal_bytes()
             # What was folded leaves dead blocks behind, which only a checkpoint gives back.
             is_over = done.is_last and (idle or done.state is not before)

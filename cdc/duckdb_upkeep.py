@@ -7,19 +7,26 @@ quarter of it came in by folds. That is a copy beside it, by ranges as well; not
 base meanwhile, and the copy takes its place in the end. A process that dies leaves a copy that is
 given up when the file is opened, or a frozen delta with fewer ranges.
 
+That copy is also when columns get a wider type (`cdc.widening`).
+
 A step runs between two commits and never during a freeze, so it bounds what both wait for it.
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import count
 
+import duckdb
+
 from cdc import duckdb_sql as sql
 from cdc import duckdb_state as states
+from cdc.accelerator import Layout
 from cdc.duckdb_file import Database
 from cdc.duckdb_state import State
+from cdc.duckdb_widening import Wider, widening, wider_columns, with_wider
 from cdc.errors import FileUnusable
 
 # The active delta's size at which it is frozen: a query reads both deltas besides base.
@@ -27,6 +34,8 @@ FOLD_ROWS = 100_000
 # Rows of a step, or fewer of large ones.
 FOLD_STEP_ROWS = 25_000
 SORT_STEP_ROWS = 200_000
+# Of such a step many rows may have to be decoded, 20 µs each.
+WIDEN_STEP_ROWS = 50_000
 # Base in the order of the scan is read once for each step, so there are fewer.
 FIRST_SORT_STEP_ROWS = 1_000_000
 STEP_BYTES = 64 * 1024 * 1024
@@ -55,10 +64,18 @@ class Upkeep:
     """The steps of one file; used by whoever may write to it."""
 
     def __init__(self, database: Database) -> None:
+        self.layout = Layout()
         self._database = database
+        # Columns that get a wider type with the copy of base that is being made.
+        self._wider: Wider = {}
         # Identities below this one were moved, or copied.
         self._reached = 0
         self._sort_step_rows = 0
+
+    @property
+    def is_widening(self) -> bool:
+        """True if the next run may change the type of columns."""
+        return bool(self._wider)
 
     def run(self, state: State, *, idle: bool, behind_rows: int) -> Step:
         """One step, or several in idle times. Nobody may be frozen.
@@ -67,17 +84,20 @@ class Upkeep:
         """
         until = time.monotonic() + _IDLE_SECONDS
         folded = 0
+        was_widening = self.is_widening
         for number in count(1):
             step = self._step(state, idle=idle, behind_rows=behind_rows)
             state, folded = step.state, folded + step.folded_rows
             is_spent = number >= _IDLE_STEPS and time.monotonic() > until
-            if step.is_last or not idle or is_spent:
+            begins_to_widen = self.is_widening and not was_widening
+            if step.is_last or not idle or is_spent or begins_to_widen:
                 return replace(step, folded_rows=folded)
         raise AssertionError  # the loop returns
 
     def begin_anew(self) -> None:
         """After an error: ranges begin anew, which costs time and nothing else."""
         self._reached = 0
+        self._wider = {}
 
     def _step(self, state: State, *, idle: bool, behind_rows: int) -> Step:
         if not state.is_scanned:
@@ -92,7 +112,8 @@ class Upkeep:
                 cursor.commit()
             return Step(new, is_last=False)
         if self._sorting_is_due(state):
-            return Step(self._sort(self._begun_sorting(state)), is_last=False)
+            begun = self._begun_sorting(state)
+            return Step(begun if self.is_widening else self._sort(begun), is_last=False)
         return Step(state)
 
     # ------------------------------------------------------------ folding
@@ -106,6 +127,7 @@ class Upkeep:
         where = sql.between(first, last)
         if is_last:
             self._database.before_drop()
+        moved = 0
         with self._database.begun() as cursor:
             for statement in sql.fold(state.columns, state.frozen, where):
                 ((moved,),) = cursor.execute(statement).fetchall()
@@ -130,9 +152,13 @@ class Upkeep:
         rows = SORT_STEP_ROWS if state.settled else FIRST_SORT_STEP_ROWS
         self._sort_step_rows = min(rows, self._rows_of_a_step(state))
         self._reached = 0
+        self._wider = wider_columns(self._database.writer, state, self.layout)
+        if self._wider:
+            self._sort_step_rows = min(self._sort_step_rows, WIDEN_STEP_ROWS)
+        columns = with_wider(state.columns, self._wider)
         with self._database.begun() as cursor:
             cursor.execute(sql.GIVE_UP_SORTING)
-            cursor.execute(sql.begin_sorting(state.columns))
+            cursor.execute(sql.begin_sorting(columns))
             cursor.commit()
         return replace(state, is_sorting=True)
 
@@ -141,9 +167,13 @@ class Upkeep:
         parts = max(1, -(-base // self._sort_step_rows))
         last = min(sql.IDENTITIES, self._reached + -(-sql.IDENTITIES // parts))
         where = sql.between(self._reached, last)
-        with self._database.begun() as cursor:
-            cursor.execute(sql.sort_range(state.columns, where))
-            cursor.commit()
+        if self._wider:
+            with widening(self._database, [(sql.BASE, sql.NEXT)], state, self._wider, where):
+                pass
+        else:
+            with self._database.begun() as cursor:
+                cursor.execute(sql.sort_range(state.columns, where))
+                cursor.commit()
         self._reached = last
         return self._settle(state) if last == sql.IDENTITIES else state
 
@@ -156,13 +186,26 @@ class Upkeep:
                 f"cannot sort {self._database.path}: {copied} of {held} rows were copied"
             )
         self._database.before_drop()
-        with self._database.begun() as cursor:
+        new = replace(state, settled=True, unsorted_rows=0, is_sorting=False)
+        with self._widened_deltas(state) as cursor:
             for statement in sql.END_SORTING:
                 cursor.execute(statement)
             states.write_meta(cursor, {"settled": "true", "unsorted_rows": "0"})
-            cursor.commit()
+            if self._wider:
+                new = replace(new, columns=with_wider(state.columns, self._wider))
+                states.write_columns(cursor, state, new.columns)
+            else:
+                cursor.commit()
         self._reached = 0
-        return replace(state, settled=True, unsorted_rows=0, is_sorting=False)
+        self._wider = {}
+        return new
+
+    def _widened_deltas(self, state: State) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """The transaction in which the copy becomes base: deltas get the types that it has."""
+        if not self._wider:
+            return self._database.begun()
+        deltas = [(delta, f"{delta}_next") for delta in sql.DELTAS.values()]
+        return widening(self._database, deltas, state, self._wider, "true")
 
     def _rows_of_a_step(self, state: State) -> int:
         held = states.row_count(self._database.writer, sql.BASE)

@@ -41,16 +41,14 @@ _ENCODE = msgspec.json.Encoder()
 
 
 def plain_from_typed(text: str | bytes) -> tuple[str, bool]:
-    """Plain JSON text of a typed M, L or set, and True if `typed_from_plain` gives it back.
+    """Plain JSON text of a typed value, and True if `typed_from_plain` gives it back.
 
     Raises ValueError for text that is not JSON, lone surrogates included.
     """
     walk = _Walk()
     typed = _TYPED.decode(text)
     value = walk.plain(typed)
-    # A set or a scalar at the top has a plain form, but its inverse would be something else.
-    nests = isinstance(typed, dict) and bool(typed.keys() & {"M", "L"})
-    return _ENCODE.encode(value).decode(), walk.lossless and nests
+    return _ENCODE.encode(value).decode(), walk.lossless
 
 
 def typed_from_plain(text: str | bytes) -> dict[str, Any]:

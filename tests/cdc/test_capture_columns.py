@@ -11,7 +11,6 @@ import duckdb
 import pytest
 
 from cdc.accelerator import Engine
-from cdc.capture_status import CaptureSettings
 from cdc.column_rules import ColumnRules
 from cdc.columns import Column
 from cdc.engines import open_accelerator, sidecars
@@ -169,4 +168,20 @@ def test_what_does_not_fit_is_counted_by_attribute_over_restarts(world: FileWorl
     status = world.run(5.0).status()
 
     assert status.misfits == {"value": 2, "Value": 1}
+    world.assert_equal()
+
+
+def test_capture_goes_on_with_the_columns_that_upkeep_has_widened(world: FileWorld) -> None:
+    world.settings = replace(world.settings, scan_segments=1, scan_max_rcu=0.5)
+    world.table.scan_page_items = 1
+    for number in range(12):
+        world.table.put(f"key-{number}", value="a word" if number % 2 else number)
+    world.clock.advance(1_000.0)  # so that the scan brings them, page by page
+    world.clock.every(0.5, lambda: world.table.put("late", value=world.clock.now), until=70.0)
+
+    status = world.run(90.0).status()
+
+    is_widened = world.file.columns().get("value") == Column("value", "json")
+    assert is_widened == (world.engine == "duckdb")
+    assert status.phase == "stopped"
     world.assert_equal()

@@ -103,8 +103,7 @@ def test_a_new_attribute_gets_a_column_that_holds_it(
         ("boolean", 0, {"S": "true"}),
         ("binary", 0, {"S": "AAE="}),
         ("binary", 0, {"B": "not base64!"}),
-        ("json", 0, {"S": "[]"}),
-        ("json", 0, {"N": "1"}),
+        ("json", 0, {"B": "AAE="}),
     ],
 )
 def test_a_value_that_its_column_cannot_hold_exactly_stays_typed(
@@ -140,6 +139,25 @@ def test_what_plain_json_cannot_hold_is_shown_and_kept(
     assert _cells(batch) == [shown]
     assert _rests(batch) == [{"v": typed}]
     assert batch.misfits == {"v": 1}
+
+
+@pytest.mark.parametrize(
+    "typed, plain",
+    [
+        ({"S": "[]"}, '"[]"'),
+        ({"S": "null"}, '"null"'),
+        ({"N": "-1.5"}, "-1.5"),
+        ({"BOOL": False}, "false"),
+    ],
+)
+def test_a_json_column_holds_single_values_too(
+    decoder: Decoder, typed: dict[str, Any], plain: str
+) -> None:
+    batch = _scan(decoder, typed, columns=Columns((Column("id", "text"), Column("v", "json"))))
+
+    assert _cells(batch) == [plain]
+    assert _rests(batch) == [None]
+    assert batch.misfits == {}
 
 
 def test_a_null_is_kept_apart_from_an_absent_attribute(decoder: Decoder) -> None:

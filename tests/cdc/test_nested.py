@@ -53,7 +53,8 @@ def test_what_plain_json_keeps_comes_back(typed: dict[str, Any], plain: str) -> 
         ({"L": [{"X": [1]}]}, "[[1]]"),
         ({"L": [{"S": "a", "N": "1"}]}, '[{"S":"a","N":"1"}]'),
         ({"L": [{"NULL": False}]}, "[null]"),
-        ({"S": "not nested"}, '"not nested"'),
+        ({"N": "1.50"}, "1.5"),
+        ({"N": "9" * 38}, "9" * 38),
     ],
 )
 def test_what_plain_json_cannot_hold_is_still_shown(typed: dict[str, Any], plain: str) -> None:
