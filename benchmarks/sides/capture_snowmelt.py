@@ -69,7 +69,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
         path = Path(shutil.copy(params["path"], directory))
         accelerator = Noted(open_accelerator(engine, path, DATASET))
-        source = _source(params["endpoint"])
+        source = source_of(params["endpoint"])
         source.describe()  # botocore is loaded before the clock starts, on every side
         capture = Capture(
             source,
@@ -113,7 +113,8 @@ class Noted:
         return getattr(self._accelerator, name)
 
 
-def _source(endpoint: str) -> DynamoDbSource:
+def source_of(endpoint: str) -> DynamoDbSource:
+    """The stream on loopback, as a node reads it."""
     params = AwsParams(
         region="us-east-1",
         auth="key",

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import subprocess
 import sys
 import threading
+import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -83,6 +86,33 @@ def _page(path: Path) -> _Page:
     return _Page(path, len(body), checksum(body))
 
 
+@dataclass(slots=True)
+class _Pace:
+    """How many pages there are: all, or so many a second from an instant on."""
+
+    began_at: float = 0.0
+    pages_per_second: float = math.inf
+
+    def begin(self, pages_per_second: float) -> None:
+        self.began_at, self.pages_per_second = time.time(), pages_per_second
+
+    def released(self) -> float:
+        return (time.time() - self.began_at) * self.pages_per_second
+
+
+_pace = _Pace()
+
+
+def pace(endpoint: str, pages_per_second: float) -> float:
+    """From now on let pages come one by one; the instant (epoch seconds) at which it began."""
+    body = json.dumps({"PagesPerSecond": pages_per_second}).encode()
+    asked = urllib.request.Request(  # noqa: S310 - the server of this module
+        endpoint, body, {"X-Amz-Target": "Benchmark.Pace"}
+    )
+    with urllib.request.urlopen(asked) as answer:  # noqa: S310 - the same
+        return float(json.load(answer)["BeganAt"])
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # keeps connections open, as the service does
     disable_nagle_algorithm = True
@@ -92,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         call = self.headers["X-Amz-Target"].rpartition(".")[2]
         shard, _, number = asked.get("ShardIterator", "").partition(":")
-        if call == "GetRecords" and int(number) < len(self.pages):
+        if call == "GetRecords" and int(number) < min(len(self.pages), _pace.released()):
             page = self.pages[int(number)]
             self._head(page.size, page.checksum)
             with page.path.open("rb") as file:
@@ -122,6 +152,9 @@ class _Handler(BaseHTTPRequestHandler):
                 names = [shard_id(shard) for shard in range(SHARDS)]
                 shard_number = names.index(asked["ShardId"])
                 answer = {"ShardIterator": f"{shard_number}:{shard_number}"}
+            case "Pace":
+                _pace.begin(asked["PagesPerSecond"])
+                answer = {"BeganAt": _pace.began_at}
             case "DescribeTable":
                 answer = {"Table": _table()}
             case "DescribeStream":
