@@ -28,9 +28,8 @@ class LateReader:
         table = self._dynamodb.describe_table(TableName=self._table)["Table"]
         arn = table["LatestStreamArn"]
         listed = self._streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
-        iterators = {
-            shard["ShardId"]: self._at(arn, shard["ShardId"], "LATEST") for shard in listed
-        }
+        shards = [shard["ShardId"] for shard in listed]
+        iterators: dict[str, str | None] = {each: self._at(arn, each, "LATEST") for each in shards}
         for item in self._dynamodb.scan(TableName=self._table)["Items"]:
             self._items[item["id"]["S"]] = item
         try:
@@ -39,7 +38,7 @@ class LateReader:
                     if iterator is not None:
                         iterators[shard_id] = self._poll(arn, shard_id, iterator)
                 self._is_ready = True  # the loop is alive
-                life.pause(life.wishes.poll_seconds or 0.25)
+                life.pause(life.wishes.poll_seconds or 5.0)
         finally:
             self._is_ready = False
 

@@ -93,6 +93,7 @@ def a_shard_that_ages_out_while_it_is_stuck_is_one_gap_and_no_loop(s: ScriptedSt
     for call in ("open_iterator", "get_records"):
         s.table.fail(call, SourceUnreachable("away"), shard_id=stuck, seconds=25 * HOUR)
     told = s.ask(23 * HOUR)
+    s.clock.after(HOUR, partial(s.jump, 21))
 
     with pytest.raises(Gap):
         s.live_on(26 * HOUR)

@@ -67,9 +67,9 @@ def shards_are_never_begun_at_their_latest_record(s: ScriptedStage) -> None:
 def a_kill_between_a_page_and_its_commit_loses_nothing(s: ScriptedStage) -> None:
     s.fill(30)
     s.live()
-    for turn in range(12):
+    for turn in range(8):
         s.put(f"key-{turn}", value="changed")
-        s.put(f"key-{turn + 12}", value="changed")
+        s.put(f"key-{turn + 8}", value="changed")
         pages = len(s.delivered())
 
         def look(pages: int = pages) -> bool:
@@ -119,10 +119,10 @@ def no_record_is_asked_for_twice_in_one_life(s: ScriptedStage) -> None:
     s.wishes = Wishes(seed=3)
     s.table.page_records = 4
     s.live()
-    s.write_for(15.0, each=0.05)
-    s.clock.after(5.0, s.roll_over)
+    s.write_for(6.0, each=0.05)
+    s.clock.after(3.0, s.roll_over)
 
-    s.live_on(60.0)
+    s.live_on(25.0)
 
     assert len(s.delivered()) == len(set(s.delivered()))
     s.assert_whole()

@@ -20,7 +20,7 @@ def limits_are_kept_for_each_shard_and_not_for_all_together(s: ScriptedStage) ->
     s.table.served.clear()
 
     def burst() -> None:
-        for number in range(60):  # pages that are full by their bytes
+        for number in range(36):  # pages that are full by their bytes
             s.put(f"large-{number}", text="x" * 310_000)
 
     s.live(burst, s.roll_over)
@@ -100,11 +100,11 @@ def one_that_reads_all_the_time_and_falls_behind_says_how_far_the_horizon_is(
     s: ScriptedStage,
 ) -> None:
     """No call fails, every poll brings a record: the loop is alive, the data is not."""
-    s.wishes = Wishes(poll_seconds=600.0)
     s.table.page_records = 1
     s.live(partial(s.put, "read"))
+    s.wishes = Wishes(poll_seconds=1800.0)
     numbers = iter(range(10**9))
-    s.clock.every(60.0, lambda: s.put(f"key-{next(numbers) % 50}", at=s.clock.now))
+    s.clock.every(180.0, lambda: s.put(f"key-{next(numbers) % 50}", at=s.clock.now))
     told = s.ask(2 * HOUR, 22 * HOUR)
 
     s.live_on(22.5 * HOUR)
