@@ -2,7 +2,7 @@
 
     <dataset>              view: the attribute columns and `_rest`; what everyone reads
     _snowmelt_rows         one row per item: `_h`, attribute columns, `_rest`
-    _snowmelt_key          index on the key's columns
+    _snowmelt_key          index on the key's columns, made when the scan has ended
     _snowmelt_checkpoint   one row: checkpoint as JSON, its version, number of items
     _snowmelt_columns      the columns in the order in which they were added
     _snowmelt_counters     totals by name
@@ -66,6 +66,7 @@ QUARANTINE = "INSERT INTO _snowmelt_quarantine VALUES (?, ?, ?, ?) ON CONFLICT D
 READ_META = "SELECT name, value FROM _snowmelt_meta"
 WRITE_META = "INSERT INTO _snowmelt_meta VALUES (?, ?)"
 BURY = "INSERT INTO _snowmelt_tombstones VALUES (?) ON CONFLICT DO NOTHING"
+HAS_TOMBSTONES = "SELECT EXISTS (SELECT 1 FROM _snowmelt_tombstones)"
 FORGET_TOMBSTONES = "DELETE FROM _snowmelt_tombstones"
 DELETE_ROW = f"DELETE FROM {ROWS} WHERE _h = ?"
 HAS_KEY_INDEX = f"SELECT count(*) FROM sqlite_master WHERE name = '{KEY_INDEX}'"
@@ -139,14 +140,16 @@ def overwrite(columns: Columns) -> str:
     return f"{_insert(names, 'INSERT OR REPLACE')} VALUES ({places})"
 
 
-def append(columns: Columns) -> str:
+def append(columns: Columns, *, has_tombstones: bool) -> str:
     """Write scanned rows that the stream has neither written nor deleted."""
     names = [*columns.names, "_rest"]
     places = ", ".join(f"?{number}" for number in range(1, len(names) + 2))
-    return (
-        f"{_insert(names)} SELECT {places} WHERE NOT EXISTS"
-        " (SELECT 1 FROM _snowmelt_tombstones WHERE _h = ?1) ON CONFLICT (_h) DO NOTHING"
-    )
+    # To look into a table takes as long as to write the row, even if nothing is in it.
+    values = f"VALUES ({places})"
+    if has_tombstones:
+        buried = "SELECT 1 FROM _snowmelt_tombstones WHERE _h = ?1"
+        values = f"SELECT {places} WHERE NOT EXISTS ({buried})"
+    return f"{_insert(names)} {values} ON CONFLICT (_h) DO NOTHING"
 
 
 def _insert(names: Iterable[str], verb: str = "INSERT") -> str:

@@ -77,7 +77,9 @@ class Writes:
         known = self._grow(self.begin(), batch.columns)
         if batch.rows.num_rows:
             rows = _tuples(_checked(batch, known.columns), known.columns)
-            added = self._connection.executemany(schema.append(known.columns), rows).rowcount
+            ((has_tombstones,),) = self._connection.execute(schema.HAS_TOMBSTONES).fetchall()
+            statement = schema.append(known.columns, has_tombstones=bool(has_tombstones))
+            added = self._connection.executemany(statement, rows).rowcount
             known = replace(known, row_count=known.row_count + added)
         return self._finish(known, batch, checkpoint)
 
@@ -93,14 +95,18 @@ class Writes:
             schema.ADD_COLUMN_ROW,
             [(column.name, column.kind, column.scale) for column in columns.since(mine)],
         )
-        indexed = known.indexed
-        # Rows that are older than a key column would lack its cell, and `schema.upsert` relies on
-        # it.
-        if not indexed and not known.row_count:
-            indexed = schema.key_columns(self._keys, columns)
-            if indexed:
-                self._connection.execute(schema.create_key_index(indexed))
-        return replace(known, columns=columns, indexed=indexed)
+        known = replace(known, columns=columns)
+        # In a table that is followed it would keep a commit waiting.
+        return known if known.is_scanning or known.row_count else self._indexed(known)
+
+    def _indexed(self, known: Known) -> Known:
+        """Make the key's index where it is missing: sorted at once it takes a tenth of the time."""
+        if known.indexed:
+            return known
+        indexed = schema.key_columns(self._keys, known.columns)
+        if indexed:
+            self._connection.execute(schema.create_key_index(indexed))
+        return replace(known, indexed=indexed)
 
     def _upsert(self, rows: list[tuple[Any, ...]], known: Known) -> int:
         """Write rows; how many items there are more than before."""
@@ -125,6 +131,7 @@ class Writes:
         is_scanning = checkpoint.scan.ended_at is None
         if known.is_scanning and not is_scanning:
             self._connection.execute(schema.FORGET_TOMBSTONES)
+            known = self._indexed(known)
         counts = {f"misfit:{name}": count for name, count in batch.misfits.items()}
         if batch.poison:
             counts["quarantined"] = self._quarantine(batch.poison)

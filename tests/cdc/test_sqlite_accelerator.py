@@ -145,6 +145,21 @@ def test_plain_sql_finds_a_key_by_an_index(accelerator: SqliteAccelerator, path:
     assert "USING INDEX _snowmelt_key (route=? AND leg=?)" in plan[0][3]
 
 
+def test_the_index_is_made_by_the_commit_that_ends_the_scan(
+    accelerator: SqliteAccelerator, path: Path
+) -> None:
+    found = "SELECT count(*) FROM sqlite_master WHERE type = 'index' AND name = '_snowmelt_key'"
+    accelerator.append_scan(batch(range(10)), checkpoint(1, scan_ended_at=None))
+    accelerator.apply(batch([3, 11], dead=[4]), checkpoint(2, scan_ended_at=None))
+    assert select(path, found) == [(0,)]
+
+    accelerator.append_scan(batch([4, 12]), checkpoint(3, scan_ended_at=1.0))
+
+    assert select(path, found) == [(1,)]
+    by_index = "SELECT leg FROM _snowmelt_rows INDEXED BY _snowmelt_key WHERE route > ''"
+    assert sorted(select(path, by_index)) == [(leg,) for leg in (*range(4), *range(5, 10), 11, 12)]
+
+
 def test_a_row_whose_key_cells_changed_is_written_in_full(
     accelerator: SqliteAccelerator, path: Path
 ) -> None:

@@ -171,7 +171,7 @@ def test_frames_of_a_transaction_that_was_rolled_back_are_left_out(
 ) -> None:
     """A transaction that outgrows the cache writes frames, with valid salts, before it commits."""
     _fill(accelerator, 1)
-    large = batch(range(10_000), 2, note="x" * 8000)
+    large = batch(range(20_000), 2, note="x" * 8000)
     failing = replace(large, misfits={"note": object()})  # type: ignore[dict-item]
     with pytest.raises(FileUnusable):
         accelerator.apply(failing, checkpoint(2))

@@ -81,6 +81,8 @@ def test_ready_before_load_serves_the_old_state_labelled_until_the_stream_answer
         node.live(37.0)
         assert node.serves() == (ROWS, True)
         assert node.is_ready()
+    assert node.status()["stale"]
+    assert node.metric("dataset_dynamodb_stale") == 1
     assert "no answer" in node.status()["problem"]["message"]
     assert node.status()["restore"]["decision"] == "serve_stale_and_bootstrap"
     assert house.pointer().catalog == catalog
@@ -92,6 +94,8 @@ def test_ready_before_load_serves_the_old_state_labelled_until_the_stream_answer
             break
         time.sleep(0.1)  # the built file goes live by a thread that looks now and then
     assert node.serves() == (ROWS + 1, False)
+    assert not node.status()["stale"]
+    assert node.metric("dataset_dynamodb_stale") == 0
     assert node.items() == table_items(house.table)
     node.live(5 * MINUTE)
     assert house.pointer().catalog[0].row_count == ROWS + 1
