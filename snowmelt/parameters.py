@@ -54,6 +54,7 @@ SPELLINGS: dict[str, str] = {
     "expired_after": "expired_after",
     "scan_segments": "scan_segments",
     "scan_max_rcu": "scan_max_rcu",
+    "max_calls_per_s": "max_calls_per_s",
     "allow_empty": "allow_empty",
 }
 MILLISECONDS = frozenset({"dynamodb_stream_poll_interval_ms", "dynamodb_stream_ready_lag_ms"})
@@ -99,6 +100,7 @@ class DynamoDbParameters(BaseModel):
         Annotated[int, Field(ge=1, le=1_000_000)] | None, BeforeValidator(_segments)
     ] = None
     scan_max_rcu: Annotated[float, Field(gt=0)] | None = None
+    max_calls_per_s: Annotated[float, Field(gt=0)] = 1_000.0
     allow_empty: bool = False
 
     @field_validator("endpoint_url", "streams_endpoint_url")

@@ -105,6 +105,7 @@ class DatasetPlan:
         return CaptureSettings(
             ready_lag_ms=int(params.ready_lag * 1000),
             poll_interval_seconds=params.poll_interval,
+            max_calls_per_second=params.max_calls_per_s,
             scan_segments=params.scan_segments,
             scan_max_rcu=params.scan_max_rcu,
             columns=self.section.columns.rules(),

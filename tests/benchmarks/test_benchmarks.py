@@ -95,6 +95,17 @@ def test_bootstrap_runs_to_its_end_and_all_sides_agree() -> None:
         assert figures["ratio_cpu_boto3"] > 0
 
 
+def test_polling_runs_to_its_end_by_both_ways() -> None:
+    found = document("polling", "--size", "20")
+
+    check(found, "cpu_us_per_call", {"snowmelt", "competent"})
+    assert [each["measure"] for each in found["results"]] == [
+        "1 thread",
+        "16 threads",
+        "20 idle shards",
+    ]
+
+
 # Sides of the tests below, called by name in a process of their own.
 def half_a_second(_params: dict[str, Any]) -> dict[str, Any]:
     return {"measures": {"work": {"seconds": 0.5}}, "content": "same"}

@@ -3,6 +3,7 @@
 import pytest
 
 from snowmelt.parameters import SPELLINGS, WITHOUT_EFFECT, DynamoDbParameters
+from snowmelt.wiring import wire
 from tests.snowmelt.files import SMALLEST, problems, read
 
 
@@ -39,6 +40,14 @@ def test_two_spellings_mean_the_same(one: str, other: str, value: str) -> None:
 
 def test_every_spelling_leads_to_a_field_and_every_field_has_a_spelling() -> None:
     assert set(SPELLINGS.values()) == set(DynamoDbParameters.model_fields)
+
+
+def test_the_polls_of_a_dataset_are_bounded_by_a_setting() -> None:
+    config = read(with_params("max_calls_per_s: 50")).config
+
+    settings = wire(config, config.datasets[0]).capture_settings
+
+    assert settings.max_calls_per_second == 50.0
 
 
 def test_milliseconds_are_read_as_a_number_and_as_text() -> None:
@@ -103,6 +112,7 @@ def test_a_typo_comes_with_a_suggestion() -> None:
         ("scan_segments: 0", "scan_segments: must be at least 1, not 0"),
         ("scan_segments: many", "scan_segments: must be a whole number, not 'many'"),
         ("scan_max_rcu: 0", "scan_max_rcu: must be above 0, not 0"),
+        ("max_calls_per_s: -1", "max_calls_per_s: must be above 0, not -1"),
         ("allow_empty: perhaps", "allow_empty: must be true or false, not 'perhaps'"),
         ("dynamodb_auth: magic", "dynamodb_auth: 'magic' is not allowed; use iam_role or key"),
         (

@@ -1,11 +1,11 @@
 """The soak's stream over HTTP, in a process of its own: bodies from a template, raw asyncio.
 
-    python -m tests.soak.server LANES RATE ROLLOVER_SECONDS
+    python -m tests.soak.server LANES RATE ROLLOVER_SECONDS FAILS_EACH
 
-prints its port and when it began, and ends with its input. Each twentieth call fails: refused,
-broken off or an error of the service, in turn. `X-Soak: stop` freezes the stream's time;
-`X-Soak: report` tells what was asked for too often. The rates of the service are kept: more than
-five reads of a shard a second, or ten listings, are refused.
+prints its port and when it began, and ends with its input. Each twentieth call, say, fails:
+refused, broken off or an error of the service, in turn; and the rates of the service are kept, more
+than five reads of a shard a second or ten listings are refused. With 0 nothing is ever refused.
+`X-Soak: stop` freezes the stream's time; `X-Soak: report` tells what was asked for, and how often.
 """
 
 import asyncio
@@ -24,7 +24,6 @@ from tests.soak.plan import ARN, FIRST_SEQUENCE, STREAM_ARN, TABLE, Plan, key_of
 PAGE_RECORDS = 1_000
 PAGE_SHARDS = 100
 SHARD_CALLS, LISTING_CALLS = 5, 10
-FAILS_EACH = 20
 _RECORD = (
     '{{"eventName":"MODIFY","dynamodb":{{"ApproximateCreationDateTime":{created},'
     '"Keys":{{"id":{{"S":"{key}"}}}},"NewImage":{{"id":{{"S":"{key}"}},"n":{{"N":"{number}"}},'
@@ -50,8 +49,9 @@ class Refused(Exception):
 class Stream:
     """Answers calls, and counts."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, fails_each: int) -> None:
         self.plan = plan
+        self.fails_each = fails_each
         self.stopped_at: float | None = None
         self.counts: Counter[str] = Counter()
         self._recent: dict[str, deque[float]] = {}
@@ -64,10 +64,10 @@ class Stream:
     def answer(self, action: str, asked: dict[str, Any]) -> bytes:
         self.counts[action] += 1
         self._reads += 1
-        if self._reads % FAILS_EACH == 0:
+        if self.fails_each and self._reads % self.fails_each == 0:
             self.counts["faults"] += 1
             codes = ("LimitExceededException", "InternalServerError", "")
-            raise Refused(codes[self._reads // FAILS_EACH % len(codes)])
+            raise Refused(codes[self._reads // self.fails_each % len(codes)])
         match action:
             case "GetRecords":
                 return self._records(asked["ShardIterator"])
@@ -146,7 +146,7 @@ class Stream:
             recent.popleft()
         name = "listings_in_a_second" if what == "listing" else "reads_of_a_shard_in_a_second"
         self.counts[name] = max(self.counts[name], len(recent) + 1)
-        if len(recent) >= calls_per_second:
+        if self.fails_each and len(recent) >= calls_per_second:
             self.counts["throttled"] += 1
             raise Refused("LimitExceededException")
         recent.append(now)
@@ -206,9 +206,9 @@ def _json(answer: dict[str, Any]) -> bytes:
     return json.dumps(answer, separators=(",", ":")).encode()
 
 
-async def _serve(plan: Plan) -> None:
+async def _serve(plan: Plan, fails_each: int) -> None:
     loop = asyncio.get_running_loop()
-    stream, ended = Stream(plan), asyncio.Event()
+    stream, ended = Stream(plan, fails_each), asyncio.Event()
     server = await loop.create_server(lambda: Connection(stream), "127.0.0.1", 0)
     sys.stdout.write(json.dumps([server.sockets[0].getsockname()[1], plan.began_at]) + "\n")
     sys.stdout.flush()
@@ -224,5 +224,6 @@ async def _serve(plan: Plan) -> None:
 
 
 if __name__ == "__main__":
-    _lanes, _rate, _rollover = sys.argv[1:]
-    asyncio.run(_serve(Plan(round(time.time(), 3), int(_lanes), float(_rate), float(_rollover))))
+    _lanes, _rate, _rollover, _fails = sys.argv[1:]
+    _plan = Plan(round(time.time(), 3), int(_lanes), float(_rate), float(_rollover))
+    asyncio.run(_serve(_plan, int(_fails)))

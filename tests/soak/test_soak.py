@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 LANES = 200
+FAILS_EACH = 20  # calls
 RSS_CAP_MIB = 600
 SLOPE_MIB_PER_MINUTE = 0.5
 
@@ -20,7 +21,7 @@ def soak(tmp_path: Path, *, engine: str, rate: float, rollover: float, seconds: 
     """What `tests.soak.follow` tells, printed but for its samples."""
     form = [str(LANES), str(rate / LANES), str(rollover)]
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.soak.server", *form],
+        [sys.executable, "-m", "tests.soak.server", *form, str(FAILS_EACH)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
