@@ -35,13 +35,14 @@ class NoStream(Exception):
 class Wishes:
     """What a story asks of a consumer's settings; None, or one that it does not have, is ignored.
 
-    `seed`: let calls under way end in any order.
+    `seed`: let calls under way end in any order. `clock_ahead_seconds`: of the consumer's machine.
     """
 
     poll_seconds: float | None = None
     scan_units_per_second: float | None = None
     ready_lag_seconds: float | None = None
     call_seconds: float | None = None
+    clock_ahead_seconds: float | None = None
     seed: int | None = None
 
 

@@ -74,7 +74,8 @@ class _OnVirtualTime:
         if life.wishes.call_seconds is not None:
             world.call_seconds = life.wishes.call_seconds
         if place.over_http:  # a new process has new connections
-            clock = ServiceClock(local=lambda: world.clock.now)
+            ahead = life.wishes.clock_ahead_seconds or 0.0
+            clock = ServiceClock(local=lambda: world.clock.now + ahead)
             world.source = DynamoDbSource(place.table_name, _params(place), clock)
         self._is_alive = True
         try:

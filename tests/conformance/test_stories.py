@@ -1,17 +1,28 @@
 """Every story on the simulated service, on virtual time; and every number has one."""
 
 import ast
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conformance import stories  # noqa: F401 - registers them
-from tests.conformance.consumer import OURS, maker_of
+from tests.conformance.consumer import OURS, AnotherSource, Gap, NoStream, maker_of
 from tests.conformance.stage import ScriptedStage
 from tests.conformance.story import ELSEWHERE, ROWS, RULES, STORIES, Story
 from tests.conformance.tally import KEY
 
 ROOT = Path(__file__).parents[2]
+
+
+@contextlib.contextmanager
+def goes_on() -> Iterator[None]:
+    """An end that a story does not expect is a failure of the consumer."""
+    try:
+        yield
+    except (Gap, AnotherSource, NoStream) as error:
+        raise AssertionError(f"it ended in {type(error).__name__}: {error}") from error
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.id)
@@ -22,7 +33,7 @@ def test_story(story: Story, request: pytest.FixtureRequest, tmp_path: Path) -> 
     opened = ScriptedStage.opened(
         maker_of(consumer), tmp_path, shards=story.shards, over_http=over_http
     )
-    with opened as stage:
+    with opened as stage, goes_on():
         story.play(stage)
 
 

@@ -24,6 +24,7 @@ class Mutant:
 _REQUEST = "tests/cdc/test_dynamodb_iterators.py"
 _GRAPH = "tests/cdc/test_graph.py"
 _ATOMIC = "tests/contracts/test_accelerators_atomic.py"
+_STORY = "tests/conformance/test_stories.py::test_story"
 _TORN = "test_a_log_that_ends_anywhere_holds_rows_and_checkpoint_of_the_same_commit"
 _TOMBSTONE = "test_a_tombstone_outlasts_upkeep_until_the_scan_has_ended"
 
@@ -79,8 +80,7 @@ MUTANTS = (
         "cdc/duckdb_sql.py",
         'return [clear, move, f"DELETE FROM {delta} WHERE {where}"]',
         'return [clear, move, f"DELETE FROM {DELTAS[OTHER[frozen]]} WHERE {where}"]',
-        "tests/cdc/test_duckdb_upkeep.py"
-        "::test_changes_between_any_two_steps_of_upkeep_are_kept",
+        "tests/cdc/test_duckdb_upkeep.py::test_changes_between_any_two_steps_of_upkeep_are_kept",
     ),
     Mutant(
         "sqlite-tombstones-forgotten-during-the-scan",
@@ -153,5 +153,34 @@ MUTANTS = (
 """,
         "tests/cdc/test_position.py"
         "::test_positions_advance_by_the_integers_of_their_sequence_numbers",
+    ),
+    Mutant(
+        "no-tip-is-proven",
+        "cdc/lineage.py",
+        "    progress = replace(old, tip_at=max(tips, default=None))",
+        "    progress = old",
+        f"{_STORY}[5.8-a_trimmed_position_that_was_proven_read_is_no_gap]",
+    ),
+    Mutant(
+        "bootstrap-by-the-local-clock",
+        "cdc/capture_start.py",
+        "    began_at = source.now()",
+        "    began_at = datetime.now(UTC).timestamp()",
+        f"{_STORY}[6.12-a_consumer_whose_clock_is_an_hour_ahead_skips_no_record]",
+    ),
+    Mutant(
+        "listings-without-a-budget",
+        "cdc/listing.py",
+        "            self._next_at = at + self._apart_seconds",
+        "            self._next_at = at",
+        f"{_STORY}[6.16-the_budget_of_listings_is_kept_while_another_process_takes_its_half]",
+    ),
+    Mutant(
+        "misfits-are-not-looked-for",
+        "cdc/decode_engine.py",
+        "misfits = pc.indices_nonzero(pc.fill_null(missing, 0))",
+        "misfits = pc.indices_nonzero(pc.less(pc.fill_null(missing, 0), 0))",
+        "tests/cdc/test_decode.py::test_a_value_that_its_column_cannot_hold_exactly_stays_typed"
+        "[integer-0-typed1]",
     ),
 )

@@ -29,6 +29,20 @@ def an_update_in_the_second_in_which_the_scan_read_its_item_wins(s: ScriptedStag
     s.assert_whole()
 
 
+@story("6.12")
+def a_consumer_whose_clock_is_an_hour_ahead_skips_no_record(s: ScriptedStage) -> None:
+    s.wishes = Wishes(clock_ahead_seconds=HOUR)
+    s.fill(40)
+    s.clock.advance(HOUR)
+    s.table.scan_page_items = 5
+    turn = iter(range(10_000))
+    s.table.on_scan = lambda: s.put(f"key-{next(turn)}", value="changed")
+
+    s.live(partial(s.put, "later"))
+
+    s.assert_whole()
+
+
 @story("6.13", over_http=False)
 def the_stream_is_drained_while_the_scan_takes_thirty_hours(s: ScriptedStage) -> None:
     s.wishes = Wishes(poll_seconds=60.0, scan_units_per_second=1 / 1800)
