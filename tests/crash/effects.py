@@ -49,14 +49,24 @@ class Site:
 def sites() -> list[Site]:
     """Every crash point of the product."""
     found: list[Site] = []
+    for module, path in _sources():
+        gates = _Gates(module)
+        gates.visit(ast.parse(path.read_text()))
+        found += gates.sites
+    return sorted(found)
+
+
+def modules() -> list[str]:
+    """Every module of the product that can be loaded without being run."""
+    return [module for module, _ in _sources() if not module.endswith("__")]
+
+
+def _sources() -> Iterator[tuple[str, Path]]:
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             if not module.startswith(_LEFT_OUT):
-                gates = _Gates(module)
-                gates.visit(ast.parse(path.read_text()))
-                found += gates.sites
-    return sorted(found)
+                yield module, path
 
 
 class _Gates(ast.NodeTransformer):

@@ -7,6 +7,7 @@ Requests and answers are lines of JSON:
     {"wait": pid, "seconds"}  ->  {"status": exit code, -signal, or null for running still}
 """
 
+import gc
 import importlib
 import json
 import os
@@ -23,25 +24,27 @@ import botocore.session
 from tests.crash import audit, effects
 
 _POLL_SECONDS = 0.005
-# What a node imports while it starts, besides what these import.
+# What a node imports of others while it starts, besides what these import.
 _LOADED_LATE = (
     "anyio._backends._asyncio",
-    "cdc.dynamodb",
-    "restorer.restore",
-    "snapshotter.stores",
-    "snapshotter.file_store",
-    "snowmelt.cli.app",
-    "snowmelt.node",
-    "snowmelt.operator",
+    "encodings.idna",
+    "pydantic.type_adapter",
+    "typer._adapters",
+    "typer._click.decorators",
     "uvicorn.lifespan.off",
+    "uvicorn.loops.asyncio",
+    "uvicorn.loops.auto",
+    "uvicorn.protocols.http.auto",
     "uvicorn.protocols.http.h11_impl",
+    "uvicorn.protocols.websockets.auto",
+    "yaml",
 )
 
 
 def _load() -> None:
-    """All that `snowmelt run` imports."""
+    """All that a verb imports."""
     effects.install()
-    for name in _LOADED_LATE:
+    for name in (*effects.modules(), *_LOADED_LATE):
         importlib.import_module(name)
     # What botocore reads of its models is kept, and handed down to the forks.
     loader = botocore.loaders.create_loader()
@@ -51,6 +54,9 @@ def _load() -> None:
     audit.install()
     _note_reads()
     _scale_down()
+    # No collection of a fork looks at what it inherited, nor copies its pages by that.
+    gc.collect()
+    gc.freeze()
 
 
 def _note_reads() -> None:
