@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,10 +32,9 @@ def numbers(*texts: str) -> list[dict[str, Any]]:
 
 
 def settle(file: Items) -> None:
-    """End the scan and let upkeep come to its end."""
+    """End the scan and let upkeep come to its end, which sorts base for the first time."""
     file.end_scan()
-    while file.file.maintain(idle=True).is_pending:
-        pass
+    file.maintain(idle=True)
     file.check()
 
 
@@ -149,3 +149,25 @@ def test_a_key_of_numbers_with_fractions_is_still_found() -> None:
         assert file.file.columns().get("n") == Column("n", "decimal", 2)
         for text in ("1", "1.5", "-0.25", "9" * 38):
             assert file.file.read({"n": {"N": text}}) == {"n": {"N": text}}
+
+
+def test_a_lookup_between_the_exchange_of_base_and_its_end_sees_the_new_types(file: Items) -> None:
+    file.scan(items(*numbers("1", "2")))
+    file.scan(items({"S": "x"}, {"S": "y"}, first=2))
+    file.end_scan()
+    upkeep = file.file._upkeep  # type: ignore[attr-defined]  # of DuckDB
+    run, found = upkeep.run, list[Item | None]()
+    reader = threading.Thread(target=lambda: found.append(file.file.read({"id": {"S": "i-2"}})))
+
+    def run_and_look(state: Any, **facts: Any) -> Any:
+        step = run(state, **facts)
+        if step.state.columns != state.columns:
+            reader.start()
+            reader.join(0.3)  # it waits for the end of this step, or it has read too early
+        return step
+
+    upkeep.run = run_and_look
+    file.maintain(idle=True)
+    reader.join()
+
+    assert found == [{"id": {"S": "i-2"}, "v": {"S": "x"}}]

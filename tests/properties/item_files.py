@@ -110,7 +110,9 @@ class Items:
         self.change([])
 
     def maintain(self, *, idle: bool) -> None:
-        self.file.maintain(idle=idle)
+        """One step; in idle times until nothing is due."""
+        while self.file.maintain(idle=idle).is_pending and idle:
+            pass
 
     def reopen(self) -> None:
         self.file.close()
