@@ -179,11 +179,11 @@ class DuckdbAccelerator:
         columns = state.columns
         with self._database.cursor() as cursor:
             for delta in (state.active, state.frozen):
-                changed = cursor.execute(sql.lookup_delta(delta, columns), [identity]).fetchall()
+                changed = cursor.execute(sql.lookup_delta(delta, columns, identity)).fetchall()
                 if changed:
                     dead, *row = changed[0]
                     return None if dead else rebuild(columns, row[:-1], row[-1])
-            rows = cursor.execute(sql.lookup_base(columns), [identity]).fetchall()
+            rows = cursor.execute(sql.lookup_base(columns, identity)).fetchall()
         return rebuild(columns, rows[0][:-1], rows[0][-1]) if rows else None
 
     def items(self, page_rows: int = 10_000) -> Iterator[list[Item]]:

@@ -173,14 +173,15 @@ END_SORTING = (f"DROP TABLE {BASE}", f"ALTER TABLE {NEXT} RENAME TO base")
 GIVE_UP_SORTING = f"DROP TABLE IF EXISTS {NEXT}"
 
 
-def lookup_delta(delta: str, columns: Columns) -> str:
+def lookup_delta(delta: str, columns: Columns, identity: UUID) -> str:
     """The change of one identity: `_dead`, the cells, `_rest`."""
-    return f"SELECT _dead, {_list(columns.names)}_rest FROM {DELTAS[delta]} WHERE _h = ?"
+    # As a literal, because of a parameter's value nothing is known when scans are planned.
+    return f"SELECT _dead, {_list(columns.names)}_rest FROM {DELTAS[delta]} WHERE _h = '{identity}'"
 
 
-def lookup_base(columns: Columns) -> str:
+def lookup_base(columns: Columns, identity: UUID) -> str:
     """One identity in base: the cells, `_rest`."""
-    return f"SELECT {_list(columns.names)}_rest FROM {BASE} WHERE _h = ?"
+    return f"SELECT {_list(columns.names)}_rest FROM {BASE} WHERE _h = '{identity}'"
 
 
 def select_items(dataset: str, columns: Columns) -> str:
