@@ -11,6 +11,8 @@ from cdc.capture_status import CaptureStatus
 from cdc.checkpoint import Lineage
 from cdc.errors import LineageChanged, PositionLost
 from snowmelt import files
+from snowmelt.capturing import Capturing
+from snowmelt.errors import RefreshRefused
 from snowmelt.wiring import DatasetPlan
 
 _WATCH_SECONDS = 0.05
@@ -19,23 +21,29 @@ _WATCH_SECONDS = 0.05
 def built(
     plan: DatasetPlan,
     run: Callable[[Accelerator], None],
-    status: Callable[[], CaptureStatus | None],
-    capture_stop: threading.Event,
+    capturing: Capturing,
+    *,
+    check: Callable[[Accelerator], None] = lambda _file: None,
 ) -> Lineage | None:
     """Load the dataset into its second file; the lineage of that, None if it was stopped before.
 
-    `run` captures into the file until `capture_stop` is set. A file that cannot go on is removed.
+    `run` is `capturing`'s, and what goes on beside it; `check` raises if what came of it must not
+    be served. A file that cannot go on is removed, a finished one is closed and one file.
     """
     side = files.side_path(plan)
     try:
         with files.opened(plan, side) as accelerator:
-            with stopped_when_ready(status, capture_stop):
+            with stopped_when_ready(capturing.status, capturing.ending):
                 run(accelerator)
-            finished, reached = accelerator.checkpoint(), status()
-    except (PositionLost, LineageChanged):
-        files.remove(plan, side)
+            finished, reached = accelerator.checkpoint(), capturing.status()
+            if not (finished and reached and reached.ready):
+                return None
+            check(accelerator)
+    except (PositionLost, LineageChanged, RefreshRefused):
+        files.remove(plan)
         raise
-    return finished.lineage if finished and reached and reached.ready else None
+    files.fold_log(plan)
+    return finished.lineage
 
 
 @contextlib.contextmanager

@@ -81,9 +81,11 @@ def _conclude(plan: DatasetPlan, report: RestoreReport, source: SourceFacts) -> 
     rebuilds = action is Action.SERVE_STALE_AND_BOOTSTRAP
     if rebuilds or action is Action.BOOTSTRAP:
         local = inspect_local(plan.path, plan.name)
-        rebuilds = rebuilds or not _goes_on(plan, local)
+        rebuilds = rebuilds or plan.refresh_seconds is not None or not _goes_on(plan, local)
         if rebuilds and source.identity is not None:
             files.refuse_another_table(local.lineage, source.identity[0])
+        if plan.refresh_seconds is not None:
+            local = inspect_local(files.side_path(plan), plan.name)
         waiting = bootstrapping_elsewhere(plan, local)
         if waiting is not None:
             action, message = Action.WAIT, waiting

@@ -8,29 +8,26 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from snapshotter.errors import StoreRefused
 from snapshotter.location import parse_location
+from snowmelt.config_acceleration import AccelerationSection
 from snowmelt.config_columns import NO_INDEX, ColumnsSection
-from snowmelt.durations import Duration, parse_duration
+from snowmelt.durations import Duration
 from snowmelt.parameters import DynamoDbParameters, checked_url
 
 _DATASET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 _LOCATION_SCHEMES = ("s3://", "file://", "memory://", "gs://", "abfs://")
-_SIZE = re.compile(r"[0-9]+(\.[0-9]+)? ?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)")
 
 MetricName = Literal["shards_active", "records_consumed_total", "lag_ms", "errors_transient_total"]
 
@@ -94,56 +91,6 @@ class SnapshotsSection(_Section):
         if self.enabled and self.location is None:
             raise ValueError("location is missing; set it, or set enabled: false")
         return self
-
-
-def _threshold(value: Any) -> Any:
-    return str(value) if isinstance(value, int) else value
-
-
-def _enabled(value: Any) -> Any:
-    if value is False:
-        raise ValueError("must be true: Snowmelt serves a local file and nothing else")
-    return value
-
-
-class AccelerationSection(_Section):
-    """The local file of a dataset and its snapshots."""
-
-    enabled: Annotated[bool, AfterValidator(_enabled)] = True
-    refresh_mode: Literal["changes"] = "changes"
-    engine: Literal["duckdb", "sqlite"] = "duckdb"
-    mode: Literal["file"] = "file"
-    path: Path | None = None
-    memory_limit: str | None = None
-    indexes: Literal["from_table"] | None = None
-    snapshots: Literal["disabled", "enabled", "bootstrap_only", "create_only"] = "disabled"
-    snapshots_trigger: Literal["time_interval", "stream_batches", "refresh_complete"] = (
-        "time_interval"
-    )
-    snapshots_trigger_threshold: Annotated[str, BeforeValidator(_threshold)] | None = None
-    snapshots_creation_policy: Literal["on_change", "always"] = "on_change"
-
-    @field_validator("memory_limit")
-    @classmethod
-    def _is_size(cls, value: str | None) -> str | None:
-        if value is not None and not _SIZE.fullmatch(value):
-            raise ValueError("is not a size; write e.g. 512MB or 2GB")
-        return value
-
-    @field_validator("snapshots_trigger_threshold")
-    @classmethod
-    def _fits_trigger(cls, value: str | None, info: ValidationInfo) -> str | None:
-        kind = info.data.get("snapshots_trigger")
-        if value is None or kind is None or kind == "refresh_complete":
-            return value
-        wanted = "2m" if kind == "time_interval" else "300"
-        try:
-            amount = parse_duration(value) if kind == "time_interval" else int(value)
-        except ValueError as error:
-            raise ValueError(f"does not fit {kind}; write e.g. {wanted}") from error
-        if amount <= 0:
-            raise ValueError(f"must be above 0; write e.g. {wanted}")
-        return value
 
 
 class MetricSwitch(_Section):
@@ -261,7 +208,11 @@ class Config(_Section):
             if acceleration.snapshots != "disabled" and not self.has_snapshots:
                 why = "there is no section snapshots that is enabled"
                 found.append(((*place, "acceleration", "snapshots"), f"has no effect: {why}"))
-            if acceleration.snapshots_trigger == "refresh_complete":
+            is_followed = acceleration.refresh_seconds is None
+            if is_followed and acceleration.refresh_check_interval is not None:
+                where = (*place, "acceleration", "refresh_check_interval")
+                found.append((where, "has no effect: changes are followed"))
+            if is_followed and acceleration.snapshots_trigger == "refresh_complete":
                 why = "changes are followed, so only the first and the hourly snapshot are made"
                 where = (*place, "acceleration", "snapshots_trigger")
                 found.append((where, f"has no effect: {why}"))

@@ -17,6 +17,7 @@ from cdc.dynamodb import DynamoDbSource
 from cdc.errors import CdcError, Degraded, NoSpace, PositionLost
 from cdc.position import FromStart
 from cdc.source import SourceDescription
+from cdc.table_only import TableSource
 from restorer.errors import RestoreError
 from snapshotter.errors import SnapshotError, StoreRefused
 from snapshotter.location import StoreParams
@@ -46,19 +47,24 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is examined. `path`: where the dataset's file would lie."""
+    """What is examined. `path`: where the dataset's file would lie.
+
+    `has_stream`: the table's stream is to be followed; else the table is read anew by Scan alone.
+    """
 
     table: str
     aws: AwsParams
     location: str | None
     store: StoreParams
     path: Path
+    has_stream: bool = True
 
 
 def examine(subject: Subject) -> Iterator[Finding]:
     """All findings, as they are made. Never raises an error of ours."""
     yield _identity(subject.aws)
-    source = DynamoDbSource(subject.table, subject.aws)
+    kind = DynamoDbSource if subject.has_stream else TableSource
+    source = kind(subject.table, subject.aws)
     try:
         description = source.describe()
     except CdcError as error:
@@ -66,7 +72,7 @@ def examine(subject: Subject) -> Iterator[Finding]:
         yield from _store(subject)
         return
     yield _table(description)
-    yield from _permissions(source)
+    yield from _permissions(source, has_stream=subject.has_stream)
     cost = _estimate(description, subject.path)
     yield _cost(cost)
     yield _clock(source)
@@ -90,7 +96,7 @@ def _table(description: SourceDescription) -> Finding:
     keys = " + ".join(f"{key.name} ({key.type})" for key in description.keys.attributes)
     detail = (
         f"{description.table_name}, key {keys}, {description.item_count:,} items, "
-        f"{format_bytes(description.size_bytes)}, stream {description.view_type}"
+        f"{format_bytes(description.size_bytes)}, stream {description.view_type or 'not read'}"
     )
     hint = ""
     if description.view_type == "NEW_AND_OLD_IMAGES":
@@ -98,7 +104,7 @@ def _table(description: SourceDescription) -> Finding:
     return Finding("table", "ok", detail, hint)
 
 
-def _permissions(source: DynamoDbSource) -> Iterator[Finding]:
+def _permissions(source: DynamoDbSource, *, has_stream: bool) -> Iterator[Finding]:
     shard: list[str] = []
     iterator: list[str] = []
 
@@ -119,8 +125,11 @@ def _permissions(source: DynamoDbSource) -> Iterator[Finding]:
         source.scan(0, 1_000_000, None)
         return "granted"
 
-    steps: list[tuple[str, Callable[[], str]]] = [("dynamodb:DescribeStream", list_shards)]
-    steps += [("dynamodb:GetShardIterator", open_iterator), ("dynamodb:GetRecords", get_records)]
+    steps: list[tuple[str, Callable[[], str]]] = []
+    if has_stream:
+        steps += [("dynamodb:DescribeStream", list_shards)]
+        steps += [("dynamodb:GetShardIterator", open_iterator)]
+        steps += [("dynamodb:GetRecords", get_records)]
     steps += [("dynamodb:Scan", scan)]
     for action, step in steps:
         try:

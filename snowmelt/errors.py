@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from cdc.errors import CdcError
+from cdc.errors import CdcError, Permanent
 from restorer.errors import RestoreError
 from snapshotter.errors import SnapshotError
 
@@ -58,6 +58,12 @@ class WaitTimedOut(NodeError):
 
     exit_code = 13
     hint = "wait longer, or look at the writer's status"
+
+
+class RefreshRefused(Permanent):
+    """What was read from the table may not take the place of what is served."""
+
+    hint = "what is served stays; look at the table, and set allow_empty if it may be empty"
 
 
 Explained = (CdcError, SnapshotError, RestoreError, NodeError)

@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from cdc import engines
 from cdc.accelerator import Accelerator
 from cdc.checkpoint import Lineage
-from cdc.engines import fold_log, open_accelerator, sidecars
+from cdc.engines import open_accelerator, sidecars
 from cdc.errors import FileEmpty, LineageChanged
 from cdc.source import SourceDescription
 from restorer.local import free_bytes, inspect_local
@@ -81,20 +82,26 @@ def refuse_another_table(live: Lineage | None, table_id: str) -> None:
         )
 
 
-def make_live(plan: DatasetPlan, side: Path, lineage: Lineage, *, same_table: bool = False) -> None:
-    """Switch to a finished, closed second file of this lineage.
+def make_live(plan: DatasetPlan, lineage: Lineage, *, same_table: bool = False) -> None:
+    """Switch to the finished, closed second file, which is of this lineage and has no log.
 
     `same_table`: raise LineageChanged if the live file is of another table.
     """
     if same_table:
         refuse_another_table(inspect_local(plan.path, plan.name).lineage, lineage.table_id)
     engine = plan.section.acceleration.engine
-    fold_log(engine, side)
+    side = side_path(plan)
     origin = Origin(snapshot_id="", location=plan.section.source, lineage=lineage)
     switch(plan.path, side, sidecars(engine, plan.path), origin)
 
 
-def remove(plan: DatasetPlan, path: Path) -> None:
-    """Delete a second file that is of no use any more."""
+def fold_log(plan: DatasetPlan) -> None:
+    """Make one file of the closed second file and its log."""
+    engines.fold_log(plan.section.acceleration.engine, side_path(plan))
+
+
+def remove(plan: DatasetPlan) -> None:
+    """Delete the second file, which is of no use any more."""
+    path = side_path(plan)
     for file in (path, *sidecars(plan.section.acceleration.engine, path)):
         file.unlink(missing_ok=True)

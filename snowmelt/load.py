@@ -19,7 +19,9 @@ from restorer.switch import recover
 from snowmelt import files
 from snowmelt.catching_up import stopped_when_ready
 from snowmelt.cost import BootstrapCost
+from snowmelt.errors import RefreshRefused
 from snowmelt.progress import Mode, Report, progress, tell
+from snowmelt.refreshing import prepare_side, why_refused
 from snowmelt.wiring import DatasetPlan
 
 
@@ -34,16 +36,23 @@ def load_table(
     target, cost = _prepared(plan, replace=replace)
     tell(cost.lines(plan.name), {"bootstrap": plan.name, **cost.to_json()}, progress_mode)
     cost.check_fits()
+    if plan.refresh_seconds is not None:
+        prepare_side(plan, None)
     with (
         progress(f"bootstrapping {plan.name}", progress_mode, unit="items") as report,
         files.opened(plan, target) as accelerator,
     ):
         _run(plan, accelerator, stop, report, cost.items)
         finished = accelerator.checkpoint()
+        rows = accelerator.row_count()
     if finished is None or finished.scan.ended_at is None or stop.is_set():
         return False
-    if replace:
-        files.make_live(plan, target, finished.lineage)
+    if plan.refresh_seconds is not None and (refused := why_refused(plan, rows, 0)):
+        files.remove(plan)
+        raise RefreshRefused(refused)
+    if target != plan.path:
+        files.fold_log(plan)
+        files.make_live(plan, finished.lineage)
     return True
 
 
@@ -56,7 +65,8 @@ def _prepared(plan: DatasetPlan, *, replace: bool) -> tuple[Path, BootstrapCost]
     """Which file is to be filled, and what it costs."""
     if not replace:
         _check_is_ours(plan)
-    target = files.side_path(plan) if replace else plan.path
+    is_second = replace or plan.refresh_seconds is not None
+    target = files.side_path(plan) if is_second else plan.path
     return target, files.cost_of_filling(plan, target, plan.source.describe())
 
 

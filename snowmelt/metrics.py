@@ -15,64 +15,25 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from snowmelt import __version__
 from snowmelt.config import MetricName
+from snowmelt.metric_values import (
+    Value,
+    age_ms,
+    data_age_ms,
+    errors,
+    last_duration_ms,
+    of_last,
+    of_refresh,
+    of_scan,
+    of_snapshot,
+    shards,
+    transient,
+)
 from snowmelt.status import DatasetStatus
 
 PREFIX = "dataset_dynamodb_"
 # Each is a series that Prometheus keeps for ever, and a table may use data as names.
 _ATTRIBUTES_TOLD = 20
 SWITCHABLE: tuple[str, ...] = get_args(MetricName)
-
-Value = Callable[[DatasetStatus], float | None]
-
-
-def _age_ms(status: DatasetStatus) -> float | None:
-    age = status.checkpoint_age_seconds
-    return None if age is None else age * 1000
-
-
-def _transient(status: DatasetStatus) -> float:
-    return float(status.errors_transient_total)
-
-
-def _errors(status: DatasetStatus) -> float:
-    return float(sum(status.errors_total.values()))
-
-
-def _shards(status: DatasetStatus) -> float | None:
-    if not status.shards:
-        return None
-    return float(sum(count for state, count in status.shards.items() if state != "finished"))
-
-
-def _of_snapshot(name: str) -> Value:
-    def read(status: DatasetStatus) -> float | None:
-        value = None if status.snapshot is None else getattr(status.snapshot, name)
-        return None if value is None else float(value)
-
-    return read
-
-
-def _of_last(name: str) -> Value:
-    """Facts of the newest snapshot, where there is one."""
-    read = _of_snapshot(name)
-    return lambda s: None if s.snapshot is None or s.snapshot.last_id is None else read(s)
-
-
-def _last_duration_ms(status: DatasetStatus) -> float | None:
-    seconds = _of_last("last_duration_seconds")(status)
-    return None if seconds is None else seconds * 1000
-
-
-def _of_scan(name: str) -> Value:
-    """Progress of a bootstrap's scan, while it is under way."""
-
-    def read(status: DatasetStatus) -> float | None:
-        if status.scan is None or status.scan["ended_at"] is not None:
-            return None
-        value = status.scan[name]
-        return None if value is None else float(value)
-
-    return read
 
 
 def described() -> list[tuple[str, str, str]]:
@@ -87,7 +48,7 @@ def _name(family: Metric) -> str:
 
 # name, help, is it a counter, value
 _METRICS: tuple[tuple[str, str, bool, Value], ...] = (
-    (PREFIX + "shards_active", "Shards that are being read", False, _shards),
+    (PREFIX + "shards_active", "Shards that are being read", False, shards),
     (
         PREFIX + "records_consumed_total",
         "Stream records committed",
@@ -95,7 +56,7 @@ _METRICS: tuple[tuple[str, str, bool, Value], ...] = (
         lambda s: float(s.records_total),
     ),
     (PREFIX + "lag_ms", "Age of the oldest change that may be missing", False, lambda s: s.lag_ms),
-    (PREFIX + "errors_transient_total", "Errors that were retried", True, _transient),
+    (PREFIX + "errors_transient_total", "Errors that were retried", True, transient),
     (
         "dynamodb_stream_records_total",
         "Stream records committed",
@@ -103,13 +64,13 @@ _METRICS: tuple[tuple[str, str, bool, Value], ...] = (
         lambda s: float(s.records_total),
     ),
     ("dynamodb_stream_lag_ms", "As lag_ms", False, lambda s: s.lag_ms),
-    ("dynamodb_stream_shard_count", "Shards that are being read", False, _shards),
-    ("dynamodb_stream_errors_total", "Errors of any kind", True, _errors),
+    ("dynamodb_stream_shard_count", "Shards that are being read", False, shards),
+    ("dynamodb_stream_errors_total", "Errors of any kind", True, errors),
     (
         "dynamodb_stream_checkpoint_age_ms",
         "Age that is compared with 18 h and 24 h",
         False,
-        _age_ms,
+        age_ms,
     ),
     (
         PREFIX + "resumable_until_timestamp_seconds",
@@ -117,21 +78,29 @@ _METRICS: tuple[tuple[str, str, bool, Value], ...] = (
         False,
         lambda s: s.resumable_until,
     ),
+    (PREFIX + "data_age_ms", "Without a stream: time since the scan began", False, data_age_ms),
+    (PREFIX + "refreshes_total", "Newer files brought in", True, of_refresh("completed_total")),
+    (
+        PREFIX + "refresh_failures_total",
+        "Refreshes that failed or were refused",
+        True,
+        of_refresh("failed_total"),
+    ),
     (PREFIX + "ready", "Caught up once, and valid", False, lambda s: float(s.ready)),
     (PREFIX + "stale", "Older than promised", False, lambda s: float(s.stale)),
     (PREFIX + "rows", "Items in the dataset", False, lambda s: s.rows),
-    (PREFIX + "bootstrap_rows", "Items that a scan has read so far", False, _of_scan("rows")),
+    (PREFIX + "bootstrap_rows", "Items that a scan has read so far", False, of_scan("rows")),
     (
         PREFIX + "bootstrap_rows_per_second",
         "Mean rate of the scan in this process",
         False,
-        _of_scan("rows_per_second"),
+        of_scan("rows_per_second"),
     ),
     (
         PREFIX + "bootstrap_eta_seconds",
         "Time until the scan ends, by the service's count of items",
         False,
-        _of_scan("eta_seconds"),
+        of_scan("eta_seconds"),
     ),
     (PREFIX + "version", "Commits of this lineage", False, lambda s: s.version),
     (PREFIX + "file_bytes", "The dataset's file", False, lambda s: s.file_bytes),
@@ -158,43 +127,43 @@ _METRICS: tuple[tuple[str, str, bool, Value], ...] = (
         "dataset_acceleration_snapshot_write_timestamp",
         "When the newest snapshot of this node was published, epoch seconds",
         False,
-        _of_snapshot("last_success_at"),
+        of_snapshot("last_success_at"),
     ),
     (
         "dataset_acceleration_snapshot_write_bytes",
         "Bytes that the newest snapshot added to the store",
         False,
-        _of_last("last_new_bytes"),
+        of_last("last_new_bytes"),
     ),
     (
         "dataset_acceleration_snapshot_stored_bytes",
         "Bytes in the store that the newest snapshot needs",
         False,
-        _of_last("last_stored_bytes"),
+        of_last("last_stored_bytes"),
     ),
     (
         "dataset_acceleration_snapshot_write_duration_ms",
         "Duration of the newest snapshot",
         False,
-        _last_duration_ms,
+        last_duration_ms,
     ),
     (
         "dataset_acceleration_snapshot_write_total",
         "Snapshots published",
         True,
-        _of_snapshot("published_total"),
+        of_snapshot("published_total"),
     ),
     (
         "dataset_acceleration_snapshot_failure_total",
         "Snapshots that failed",
         True,
-        _of_snapshot("failed_total"),
+        of_snapshot("failed_total"),
     ),
     (
         "dataset_acceleration_snapshot_generation",
         "Generation under which this node publishes",
         False,
-        _of_snapshot("generation"),
+        of_snapshot("generation"),
     ),
     (
         "dataset_acceleration_snapshot_fenced",

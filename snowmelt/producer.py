@@ -11,20 +11,20 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from cdc.accelerator import Accelerator, FreezeBroken
 from cdc.capture_status import CaptureStatus
-from cdc.checkpoint import Checkpoint
 from cdc.errors import CdcError
 from snapshotter.errors import Fenced, GateRefused, NothingToSnapshot, SnapshotError
 from snapshotter.publish import Publisher, PublishReport
 from snapshotter.reader import read_pointer
-from snapshotter.trigger import TriggerFacts, due
+from snapshotter.trigger import due
 from snowmelt import __version__
 from snowmelt.clockwork import Clockwork
 from snowmelt.logs import logger
+from snowmelt.newest import Newest, facts_since
 from snowmelt.report import Snapshotable, problem_of
 from snowmelt.status import SnapshotStatus
 from snowmelt.wiring import DatasetPlan
@@ -33,23 +33,9 @@ from snowmelt.wiring import DatasetPlan
 # vain until its next one.
 _HEARTBEAT_SECONDS = 5.0
 _RETRY_SECONDS = 15.0
+_FINISHING_SECONDS = 0.2
 _FREEZE_TRIES = 3
 _STOPPING = "the next start publishes; what was written already is never used"
-# Changes of before this process count as one batch, because nobody knows how many they were.
-_UNKNOWN_BATCHES = -1
-
-
-@dataclass(frozen=True, slots=True)
-class _Last:
-    """The newest snapshot, from which triggers count. `at`: monotonic seconds.
-
-    `batches`: how many this process had committed when it was frozen.
-    """
-
-    lineage_id: str
-    version: int
-    at: float
-    batches: int
 
 
 class Producer:
@@ -84,22 +70,28 @@ class Producer:
         self._lock = threading.RLock()
         self._is_stopping = threading.Event()
         self._status = SnapshotStatus(enabled=True)
-        self._last: _Last | None = None
+        self._newest: Newest | None = None
+        self._is_publishing = False
         self._not_before = 0.0
         self._heartbeat_at = 0.0
 
     # ------------------------------------------------------------ from outside
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        """Publish what a new capture commits; a publish under way at the end is given up."""
+    def running(self, given_up: threading.Event | None = None) -> Iterator[None]:
+        """Publish what a new capture commits; a publish under way at the end is given up.
+
+        `given_up`: it is brought to its end, unless that is set.
+        """
         self._is_stopping.clear()
-        if self._last is not None:
-            self._last = replace(self._last, batches=_UNKNOWN_BATCHES)
+        if self._newest is not None:
+            self._newest = self._newest.of_an_earlier_capture()
         ticker = self._clockwork.ticker(self._tick, self._on_error)
         ticker.start()
         try:
             yield
+            while given_up is not None and self._is_publishing and not given_up.is_set():
+                self._clockwork.wait(given_up, _FINISHING_SECONDS)
         finally:
             self._is_stopping.set()
             ticker.stop()
@@ -136,13 +128,16 @@ class Producer:
                 raise NothingToSnapshot(f"{self._plan.name}: the file is not open yet")
             try:
                 self._take_over()
-                report, last = self._publish(found, reason)
+                self._is_publishing = True
+                report, newest = self._publish(found, reason)
             except NothingToSnapshot:
                 raise  # no trouble: the bootstrap goes on, or the node is stopping
             except (SnapshotError, CdcError) as error:
                 self._failed(error)
                 raise
-            self._last = last
+            finally:
+                self._is_publishing = False
+            self._newest = newest
             self._succeeded(report)
             return asdict(report)
 
@@ -170,20 +165,9 @@ class Producer:
         found = self._look()
         if found is None:
             return
-        reason = due(now, self._facts(capture, capture.checkpoint), self._settings)
+        reason = due(now, facts_since(self._newest, capture, capture.checkpoint), self._settings)
         if reason is not None:
             self.publish(reason)
-
-    def _facts(self, capture: CaptureStatus, checkpoint: Checkpoint) -> TriggerFacts:
-        last = self._last
-        if last is None or last.lineage_id != checkpoint.lineage.id:
-            return TriggerFacts(ready=capture.ready, last_at=None)
-        return TriggerFacts(
-            ready=capture.ready,
-            last_at=last.at,
-            batches=capture.batches_total - last.batches,
-            advanced=checkpoint.version != last.version,
-        )
 
     def _take_over(self) -> None:
         """Once per process: raise the generation, and count from the snapshot that is there."""
@@ -195,15 +179,8 @@ class Producer:
         entry = pointer.entry(pointer.current) if pointer.current else None
         if entry is not None:
             waited = max(0.0, self._store.now() - entry.created_at)
-            capture = self._capture()
-            stored = capture.checkpoint if capture else None
-            is_same = stored is not None and stored.version == entry.version
-            self._last = _Last(
-                entry.lineage_id,
-                entry.version,
-                self._clockwork.monotonic() - waited,
-                0 if is_same else _UNKNOWN_BATCHES,
-            )
+            at = self._clockwork.monotonic() - waited
+            self._newest = Newest.found(entry, at, self._capture())
         self._log.info("producer_took_over", generation=generation, current=pointer.current)
 
     def _heartbeat(self, capture: CaptureStatus) -> None:
@@ -219,10 +196,10 @@ class Producer:
         self._publisher.announce_progress(scan.segments_done / max(1, scan.segments))
 
     def _is_published(self, capture: CaptureStatus) -> bool:
-        checkpoint, last = capture.checkpoint, self._last
-        return last is not None and (checkpoint is None or checkpoint.lineage.id == last.lineage_id)
+        checkpoint, newest = capture.checkpoint, self._newest
+        return newest is not None and (checkpoint is None or newest.stands_for(checkpoint))
 
-    def _publish(self, found: Snapshotable, reason: str) -> tuple[PublishReport, _Last]:
+    def _publish(self, found: Snapshotable, reason: str) -> tuple[PublishReport, Newest]:
         for attempt in range(_FREEZE_TRIES):
             # Counted before the freeze: a batch between the two is counted twice, none is lost.
             batches = found.capture.batches_total
@@ -238,8 +215,8 @@ class Producer:
                     if attempt + 1 == _FREEZE_TRIES:
                         raise
                     continue
-            frozen, at = image.checkpoint, self._clockwork.monotonic()
-            return report, _Last(frozen.lineage.id, frozen.version, at, batches)
+            at = self._clockwork.monotonic()
+            return report, Newest.frozen(image.checkpoint, at, batches)
         raise AssertionError("the last try returns or raises")
 
     def _go_on(self, capture: CaptureStatus) -> None:

@@ -39,6 +39,7 @@ def dataset_status(  # noqa: PLR0913 - the parts of a dataset, each by name
     rows: int | None,
     snapshot: SnapshotStatus | None,
     restore: Mapping[str, Any] | None,
+    refresh: Mapping[str, Any] | None = None,
 ) -> DatasetStatus:
     """The status of one dataset."""
     now = capture or CaptureStatus()
@@ -74,6 +75,7 @@ def dataset_status(  # noqa: PLR0913 - the parts of a dataset, each by name
         scan=asdict(now.scan) if now.scan.segments else None,
         snapshot=snapshot,
         restore=restore,
+        refresh=refresh,
     )
 
 

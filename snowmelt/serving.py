@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from cdc.accelerator import Accelerator
 from cdc.capture_status import CaptureStatus
 from cdc.checkpoint import Checkpoint
+from snowmelt.refreshes import due_at
 from snowmelt.report import RowCounter
-from snowmelt.staleness import Standing, judge
+from snowmelt.staleness import Standing, judge, judge_refreshed
 
 _NOTHING = Standing(ready=False, stale=False)
 
@@ -22,12 +23,14 @@ class Serving:
     """One dataset's served file.
 
     `opened_at`: what it held when it was opened. `was_caught_up`: by the capture that built it.
+    `is_switching`: it is closed for a moment, because a newer one takes its place.
     """
 
     def __init__(self) -> None:
         self.accelerator: Accelerator | None = None
         self.opened_at: Checkpoint | None = None
         self.was_caught_up = False
+        self.is_switching = False
         self._standing = _NOTHING
         self._rows = RowCounter()
 
@@ -36,6 +39,7 @@ class Serving:
         """Serve this file until the block ends."""
         self.opened_at = accelerator.checkpoint()
         self.accelerator = accelerator
+        self.is_switching = False
         try:
             yield
         finally:
@@ -44,12 +48,22 @@ class Serving:
     def stop(self) -> None:
         """Forget file and readiness."""
         self.accelerator = None
+        self.is_switching = False
         self.was_caught_up = False
         self._standing = _NOTHING
 
     def rows(self) -> int | None:
         """Rows of the served file; None without one."""
         return self._rows.of(self.accelerator)
+
+    def judge_refreshed(self, interval_seconds: float, now: float) -> Standing:
+        """How a file stands that is replaced by a newer one at each interval."""
+        served = self.opened_at
+        is_there = self.accelerator is not None or self.is_switching
+        return judge_refreshed(
+            file_is_complete=is_there and served is not None and served.scan.ended_at is not None,
+            is_due=served is not None and now > due_at(served, interval_seconds),
+        )
 
     def judge(
         self,

@@ -22,6 +22,11 @@ class Standing:
     stale: bool
 
 
+def judge_refreshed(*, file_is_complete: bool, is_due: bool) -> Standing:
+    """Of a table that is read anew: any complete file is ready, and stale once a refresh is due."""
+    return Standing(ready=file_is_complete, stale=file_is_complete and is_due)
+
+
 def judge(
     *,
     caught_up: bool,

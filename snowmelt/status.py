@@ -53,7 +53,10 @@ class SnapshotStatus:
 
 @dataclass(frozen=True, slots=True)
 class DatasetStatus:
-    """One dataset at one moment. Times are epoch seconds; None means unknown, never zero."""
+    """One dataset at one moment. Times are epoch seconds; None means unknown, never zero.
+
+    `refresh`: of a table that is read anew (`snowmelt.refreshes`); it has no lag.
+    """
 
     name: str
     source: str
@@ -86,6 +89,7 @@ class DatasetStatus:
     scan: Mapping[str, Any] | None = None
     snapshot: SnapshotStatus | None = None
     restore: Mapping[str, Any] | None = None
+    refresh: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready form with documented names."""

@@ -54,6 +54,11 @@ class DatasetPlan:
         return self._has_store and self.role == "central" and mode in {"enabled", "create_only"}
 
     @property
+    def refresh_seconds(self) -> float | None:
+        """How often the table is read anew; None where its stream is followed."""
+        return self.section.acceleration.refresh_seconds
+
+    @property
     def serves_stale(self) -> bool:
         """True if an expired file is served while a new one is built."""
         return self.section.params.shard_not_found_behavior == "ready_before_load"
@@ -69,7 +74,11 @@ class DatasetPlan:
 
     @cached_property
     def source(self) -> DynamoDbSource:
-        """The table and its stream; no request is sent yet."""
+        """The table, and its stream where that is followed; no request is sent yet."""
+        if self.refresh_seconds is not None:
+            from cdc.table_only import TableSource
+
+            return TableSource(self.section.table, self.aws)
         from cdc.dynamodb import DynamoDbSource
 
         return DynamoDbSource(self.section.table, self.aws)
@@ -128,6 +137,7 @@ class DatasetPlan:
             engine=self.section.acceleration.engine,
             near_expired_seconds=params.near_expired_after,
             expired_seconds=params.expired_after,
+            refresh_seconds=self.refresh_seconds,
         )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -27,6 +27,9 @@ def doctor(
     streams_endpoint_url: Annotated[str | None, typer.Option(help="Streams endpoint.")] = None,
     s3_endpoint: Annotated[str | None, typer.Option(help="S3 endpoint.")] = None,
     path: Annotated[Path, typer.Option(help="Where the file will lie.")] = Path(),
+    refresh_mode: Annotated[
+        Literal["changes", "full"], typer.Option(help="How it will be kept; full needs no stream.")
+    ] = "changes",
     as_json: AsJson = False,
 ) -> int:
     """Print one line per check; ends with the exit code of the first failure."""
@@ -42,6 +45,7 @@ def doctor(
         location=location,
         store=StoreParams(region=region, endpoint=s3_endpoint),
         path=path.absolute(),
+        has_stream=refresh_mode == "changes",
     )
     findings = []
     for finding in examine(subject):

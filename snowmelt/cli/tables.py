@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from snowmelt.durations import format_duration
+from snowmelt.durations import format_duration, format_exact
 from snowmelt.progress import format_bytes
 
 _MISFITS_TOLD = 5
@@ -74,8 +74,20 @@ def print_status(datasets: Sequence[Mapping[str, Any]]) -> None:
         problem = one["problem"] or (one["snapshot"] or {}).get("problem")
         if problem:
             out.print(f"{one['name']}: {problem['message']}; {problem['hint']}")
+        if one["refresh"]:
+            out.print(_refreshes(one["name"], one["refresh"]))
         if one["misfits"]:
             out.print(_misfits(one["name"], one["misfits"]), markup=False)
+
+
+def _refreshes(dataset: str, refresh: Mapping[str, Any]) -> str:
+    every = f"read anew every {format_exact(refresh['interval_seconds'])}"
+    if refresh["data_at"] is None:
+        return f"{dataset}: {every}"
+    age = format_duration(refresh["data_age_seconds"])
+    return (
+        f"{dataset}: {every}; the data is {age} old, the next is due {instant(refresh['due_at'])}"
+    )
 
 
 def _misfits(dataset: str, counts: Mapping[str, int]) -> str:

@@ -40,6 +40,7 @@ EXAMPLE = DatasetStatus(
         last_duration_seconds=0.25,
         published_total=9,
     ),
+    refresh={"data_age_seconds": 1260.5, "completed_total": 4, "failed_total": 1},
     restore={
         "phases": {"pointer": 0.012, "fetch": 0.8, "switch": 0.003},
         "bytes_fetched": 5_242_880,
@@ -68,6 +69,7 @@ _WATCH = """
 | Does a node not serve? | `dataset_dynamodb_ready == 0` |
 | Is what it serves older than promised? | `dataset_dynamodb_stale == 1` |
 | Does it fall behind? | `dataset_dynamodb_lag_ms > 10000` |
+| Does a table without a stream stay unread? | `dataset_dynamodb_data_age_ms > 2 * 3600 * 1000` (with `refresh_check_interval: 1h`) |
 | Will the stream soon not be resumable? | `dataset_dynamodb_resumable_until_timestamp_seconds - time() < 6 * 3600` |
 | Are snapshots missing? | `time() - dataset_acceleration_snapshot_write_timestamp > 2 * 3600` |
 | Do snapshots fail? | `increase(dataset_acceleration_snapshot_failure_total[15m]) > 0` |

@@ -6,6 +6,7 @@ import pytest
 
 from snowmelt import config_file
 from snowmelt.errors import ConfigError, explain
+from snowmelt.wiring import wire
 from tests.snowmelt.files import EVERYTHING, SECRETS, SMALLEST, SPICEPOD, problems, read
 
 # ---------------------------------------------------------------- accepted
@@ -170,6 +171,14 @@ def test_a_spicepod_without_a_table_of_ours_is_an_error() -> None:
             ),
         ),
         (
+            "refresh_mode: changes",
+            "refresh_check_interval: 1h",
+            (
+                "datasets[0].acceleration.refresh_check_interval: "
+                "has no effect: changes are followed"
+            ),
+        ),
+        (
             "engine: sqlite",
             "engine: sqlite\n      memory_limit: 2GB",
             "datasets[0].acceleration.memory_limit: has no effect on sqlite",
@@ -180,12 +189,31 @@ def test_a_spicepod_without_a_table_of_ours_is_an_error() -> None:
             "snapshots.params.s3_key: has no effect, because s3_auth is iam_role",
         ),
     ],
-    ids=["snapshots", "trigger", "memory limit", "s3 key"],
+    ids=["snapshots", "trigger", "interval", "memory limit", "s3 key"],
 )
 def test_what_nothing_comes_of_is_named(old: str, new: str, warning: str) -> None:
     assert old in EVERYTHING
 
     assert read(EVERYTHING.replace(old, new)).warnings == (warning,)
+
+
+@pytest.mark.parametrize(
+    "said, trigger, threshold",
+    [
+        ("", "refresh_complete", 1.0),
+        ("snapshots_trigger_threshold: 6h", "time_interval", 6 * 3600.0),
+        ("snapshots_trigger: time_interval", "time_interval", 600.0),
+    ],
+)
+def test_each_refresh_is_published_where_nothing_else_is_said(
+    said: str, trigger: str, threshold: float
+) -> None:
+    sections = f"refresh_mode: full, refresh_check_interval: 1h, {said}"
+    config = read(f"{SMALLEST}    acceleration: {{ {sections} }}\n").config
+
+    settings = wire(config, config.datasets[0]).trigger_settings
+
+    assert (settings.kind, settings.threshold) == (trigger, threshold)
 
 
 # ---------------------------------------------------------------- refused
@@ -214,8 +242,29 @@ MISTAKES = {
     ),
     "refresh mode": (
         "refresh_mode: changes",
+        "refresh_mode: append",
+        ("datasets[0].acceleration.refresh_mode: 'append' is not allowed; use changes or full"),
+    ),
+    "refreshes without an interval": (
+        "refresh_mode: changes",
         "refresh_mode: full",
-        "datasets[0].acceleration.refresh_mode: 'full' is not allowed; use changes",
+        (
+            "datasets[0].acceleration: refresh_mode is full, so refresh_check_interval is needed: "
+            "how often the whole table is read; write e.g. 1h"
+        ),
+    ),
+    "refreshes without a pause": (
+        "refresh_mode: changes",
+        "refresh_check_interval: 900ms",
+        ("datasets[0].acceleration.refresh_check_interval: must be at least 1s; write e.g. 1h"),
+    ),
+    "batches of no stream": (
+        "refresh_mode: changes",
+        "refresh_mode: full\n      refresh_check_interval: 1h",
+        (
+            "datasets[0].acceleration: refresh_mode is full, so there are no stream_batches; "
+            "set snapshots_trigger to refresh_complete"
+        ),
     ),
     "no acceleration": (
         "      enabled: true",

@@ -55,6 +55,21 @@ def found(
 # ---------------------------------------------------------------- the table
 
 
+def test_dynamodb_local_a_table_that_is_read_anew_needs_no_stream_and_no_permission_for_one(
+    dynamodb_local: DynamoDBLocal, tmp_path: Path
+) -> None:
+    table, aws = dynamodb_local.table(view=None), identity(dynamodb_local)
+
+    findings = examine(
+        Subject(table.name, aws, None, StoreParams(), tmp_path / "file", has_stream=False)
+    )
+
+    verdicts = {finding.check: finding.verdict for finding in findings}
+    assert {name for name in verdicts if name.startswith("dynamodb:")} == {"dynamodb:Scan"}
+    assert "fail" not in verdicts.values()
+    assert found(table.name, aws, tmp_path / "file")["table"].verdict == "fail"
+
+
 def test_dynamodb_local_a_table_that_can_be_followed(
     dynamodb_local: DynamoDBLocal, tmp_path: Path
 ) -> None:
