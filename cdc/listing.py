@@ -11,6 +11,7 @@ among thousands of shards a listing that starts over for every refusal may never
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -105,4 +106,7 @@ def read_listing(
 def listed_shard(shard: Mapping[str, Any]) -> ListedShard:
     """A shard as DescribeStream has it."""
     ending = (shard.get("SequenceNumberRange") or {}).get("EndingSequenceNumber")
-    return ListedShard(str(shard["ShardId"]), shard.get("ParentShardId"), bool(ending))
+    parent = shard.get("ParentShardId")
+    # One string for all who name a shard: thousands are remembered for two days.
+    shard_id, parent_id = sys.intern(shard["ShardId"]), sys.intern(parent) if parent else None
+    return ListedShard(shard_id, parent_id, bool(ending))
