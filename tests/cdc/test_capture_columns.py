@@ -177,7 +177,7 @@ def test_capture_goes_on_with_the_columns_that_upkeep_has_widened(world: FileWor
     for number in range(12):
         world.table.put(f"key-{number}", value="a word" if number % 2 else number)
     world.clock.advance(1_000.0)  # so that the scan brings them, page by page
-    world.clock.every(0.5, lambda: world.table.put("late", value=world.clock.now), until=70.0)
+    world.clock.every(2.0, lambda: world.table.put("late", value=world.clock.now), until=70.0)
 
     status = world.run(90.0).status()
 
