@@ -16,6 +16,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,57 +58,75 @@ class _Served:
         )
 
 
-def run(params: dict[str, Any]) -> dict[str, Any]:
-    """Follow the paced stream to its end."""
-    engine, pages = params["engine"], params["pages"]
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    stop, committed_at = threading.Event(), [0.0] * pages
+class _Arrivals:
+    """When each page was committed; told of each commit. `stop` is set when all of them are."""
 
-    def on_commit(committed: Checkpoint) -> None:
+    def __init__(self, pages: int) -> None:
+        self.stop = threading.Event()
+        self.committed_at = [0.0] * pages
+
+    def __call__(self, committed: Checkpoint) -> None:
         now = time.time()
         for shard in range(SHARDS):
             position = committed.shards[shard_id(shard)].position
             assert isinstance(position, After)
             for page in range(shard, _pages_of(position), SHARDS):
-                committed_at[page] = committed_at[page] or now
-        if all(committed_at):
-            stop.set()
+                self.committed_at[page] = self.committed_at[page] or now
+        if all(self.committed_at):
+            self.stop.set()
 
+
+def run(params: dict[str, Any]) -> dict[str, Any]:
+    """Follow the paced stream to its end."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
         path = Path(shutil.copy(params["path"], directory))
-        accelerator = open_accelerator(engine, path, DATASET)
-        address = f"unix://{directory}/query.sock"
-        served: Any = _Served(DATASET, accelerator)
-        listener = Listener(query_app([served], QueryLimits()), address, "query")
-        listener.start()
-        source = source_of(params["endpoint"])
-        source.describe()
-        capture = Capture(
-            source,
-            accelerator,
-            settings=CaptureSettings(),
-            generation=1,
-            stop=stop,
-            on_commit=on_commit,
-        )
-        rate = _RECORDS_PER_SECOND / RECORDS_PER_PAGE
-        began_at = canned.pace(params["endpoint"], rate)
-        command = [sys.executable, "-m", "benchmarks.workload.lookups", f"{directory}/query.sock"]
-        command += [str(params["rows"]), str(pages / rate)]
-        with (
-            subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as lookups,
-            measured() as span,
-        ):
-            capture.run()
-            assert lookups.stdout is not None
-            looked_up = json.loads(lookups.stdout.read())
+        accelerator = open_accelerator(params["engine"], path, DATASET)
+        with closing(accelerator), _served(accelerator, f"{directory}/query.sock") as query:
+            told = _followed(params, accelerator, query)
+        ratio = _aggregates(path) if params["engine"] == "duckdb" else None
+    return {**told, "aggregate_ratio": ratio}
+
+
+@contextmanager
+def _served(accelerator: Accelerator, query: str) -> Iterator[str]:
+    served: Any = _Served(DATASET, accelerator)
+    listener = Listener(query_app([served], QueryLimits()), f"unix://{query}", "query")
+    listener.start()
+    try:
+        yield query
+    finally:
         listener.stop()
-        accelerator.close()
-        ratio = _aggregates(path) if engine == "duckdb" else None
+
+
+def _followed(params: dict[str, Any], accelerator: Accelerator, query: str) -> dict[str, Any]:
+    pages = params["pages"]
+    arrivals = _Arrivals(pages)
+    source = source_of(params["endpoint"])
+    source.describe()
+    capture = Capture(
+        source,
+        accelerator,
+        settings=CaptureSettings(),
+        generation=1,
+        stop=arrivals.stop,
+        on_commit=arrivals,
+    )
+    rate = _RECORDS_PER_SECOND / RECORDS_PER_PAGE
+    began_at = canned.pace(params["endpoint"], rate)
+    command = [sys.executable, "-m", "benchmarks.workload.lookups", query]
+    command += [str(params["rows"]), str(pages / rate)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as lookups,
+        measured() as span,
+    ):
+        capture.run()
+        assert lookups.stdout is not None
+        looked_up = json.loads(lookups.stdout.read())
+    due_at = [began_at + (page + 1) / rate for page in range(pages)]
     return {
-        "lags": [at - (began_at + (page + 1) / rate) for page, at in enumerate(committed_at)],
+        "lags": [at - due for at, due in zip(arrivals.committed_at, due_at, strict=True)],
         "lookups": looked_up,
-        "aggregate_ratio": ratio,
         "peak_rss_mib": span.peak_rss_mib,
     }
 
