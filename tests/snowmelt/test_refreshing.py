@@ -1,0 +1,102 @@
+"""Whatever happens to a table without a stream, what was read of it last is served on."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from snowmelt.config_file import parse
+from snowmelt.dataset import DatasetRuntime
+from snowmelt.wiring import wire
+from tests.e2e.nodes import table_params
+from tests.servers import faults
+from tests.servers.dynamodb_local import DynamoDBLocal
+from tests.servers.proxy import fault_proxy
+
+PATIENCE_SECONDS = 90.0
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+@contextmanager
+def running(server: DynamoDBLocal, table: str, path: Path) -> Iterator[DatasetRuntime]:
+    """One dataset, refreshed each second."""
+    section = {
+        "from": f"dynamodb:{table}",
+        "name": "routes",
+        "params": table_params(server),
+        "acceleration": {
+            "engine": "sqlite",
+            "path": str(path),
+            "refresh_mode": "full",
+            "refresh_check_interval": "1s",
+        },
+    }
+    config = parse(yaml.safe_dump({"version": "v1", "datasets": [section]}), {}, "test").config
+    dataset = DatasetRuntime(wire(config, config.datasets[0]))
+    dataset.start()
+    try:
+        yield dataset
+    finally:
+        assert dataset.stop(PATIENCE_SECONDS)
+
+
+def rows(dataset: DatasetRuntime) -> int | None:
+    file = dataset.accelerator
+    return None if file is None else file.row_count()
+
+
+def trouble(dataset: DatasetRuntime) -> tuple[bool, int | None]:
+    """Whether it is ready, and the exit code of its problem."""
+    status = dataset.status()
+    return status.ready, status.problem.exit_code if status.problem else None
+
+
+def test_dynamodb_local_an_emptied_a_denied_and_another_table_leave_the_last_good_file_served(
+    dynamodb_local: DynamoDBLocal, tmp_path: Path
+) -> None:
+    client, table = dynamodb_local.dynamodb(), dynamodb_local.table(view=None).name
+    item: dict[str, Any] = {"id": {"S": "a"}}
+
+    with fault_proxy(dynamodb_local.endpoint_url) as proxy:
+        through = replace(dynamodb_local, endpoint_url=proxy.endpoint_url)
+        with running(through, table, tmp_path / "live.sqlite") as dataset:
+            until(lambda: trouble(dataset) == (False, 7))  # nothing was ever in it
+            client.put_item(TableName=table, Item=item)
+        with running(through, table, tmp_path / "live.sqlite") as dataset:
+            until(lambda: rows(dataset) == 1)
+            client.delete_item(TableName=table, Key=item)
+            until(lambda: trouble(dataset) == (True, 7))
+            problem = dataset.status().problem
+            assert problem is not None
+            assert "0 items were read, and what is served has 1" in problem.message
+            assert rows(dataset) == 1
+            client.put_item(TableName=table, Item=item)
+
+        proxy.fail(faults.DYNAMODB_DENIED, faults.action("Scan"))
+        with running(through, table, tmp_path / "live.sqlite") as dataset:
+            until(lambda: trouble(dataset) == (True, 9))
+            assert rows(dataset) == 1
+            proxy.heal()
+            client.put_item(TableName=table, Item={"id": {"S": "b"}})
+            until(lambda: rows(dataset) == 2)
+            _make_anew(client, table)
+            until(lambda: trouble(dataset) == (True, 3))
+            assert rows(dataset) == 2
+
+
+def _make_anew(client: Any, table: str) -> None:
+    described = client.describe_table(TableName=table)["Table"]
+    kept = {name: described[name] for name in ("TableName", "KeySchema", "AttributeDefinitions")}
+    client.delete_table(TableName=table)
+    client.create_table(**kept, BillingMode="PAY_PER_REQUEST")
+    client.put_item(TableName=table, Item={"id": {"S": "of another table"}})
