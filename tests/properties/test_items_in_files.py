@@ -14,7 +14,7 @@ from cdc.column_rules import ColumnRules
 from cdc.columns import Column, Columns
 from cdc.keys import Item, KeySchema
 from tests.properties.item_files import Items, item_file
-from tests.properties.items import columns, items, key_schemas
+from tests.properties.items import columns, items, key_schemas, texts
 
 ENGINES = get_args(Engine)
 BY_ID = KeySchema.from_json([{"name": "id", "type": "S"}])
@@ -47,9 +47,29 @@ def stories(draw: st.DrawFn) -> _Story:
             declared=_free_of(keys, draw(st.just(Columns()) | columns())),
             budget=draw(st.sampled_from([10, 200])),
         ),
-        draw(st.lists(load | upkeep, max_size=4)),
+        [*draw(_turns(keys)), *draw(st.lists(load | upkeep, max_size=4))],
         draw(st.lists(change | upkeep | change | moves, min_size=1, max_size=5)),
     )
+
+
+_ONE_TYPE = (
+    st.integers(-9, 9).map(lambda number: {"N": str(number)}),
+    st.integers(1, 99).map(lambda number: {"N": f"{number}.5"}),
+    texts.map(lambda text: {"S": text}),
+    st.booleans().map(lambda value: {"BOOL": value}),
+    st.just({"M": {"n": {"N": "1"}, "s": {"S": ""}}}),
+)
+
+
+@st.composite
+def _turns(draw: st.DrawFn, keys: KeySchema) -> list[Step]:
+    """Pages in which an attribute has one type, then another: its column is to be widened."""
+    first, second = draw(st.permutations(_ONE_TYPE))[:2]
+    pages = []
+    for values, rows in ((first, 2), (second, 6)):
+        page = draw(st.lists(items(keys), min_size=rows, max_size=rows))
+        pages.append(("scan", [{**item, "a": draw(values)} for item in page]))
+    return pages
 
 
 def _free_of(keys: KeySchema, declared: Columns) -> tuple[Column, ...]:
