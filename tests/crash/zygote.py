@@ -7,8 +7,6 @@ Requests and answers are lines of JSON:
     {"wait": pid, "seconds"}  ->  {"status": exit code, -signal, or null for running still}
 """
 
-import gc
-import importlib
 import json
 import os
 import sys
@@ -17,46 +15,20 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import boto3
-import botocore.loaders
-import botocore.session
-
+from tests import loaded
 from tests.crash import audit, effects
 
 _POLL_SECONDS = 0.005
-# What a node imports of others while it starts, besides what these import.
-_LOADED_LATE = (
-    "anyio._backends._asyncio",
-    "encodings.idna",
-    "pydantic.type_adapter",
-    "typer._adapters",
-    "typer._click.decorators",
-    "uvicorn.lifespan.off",
-    "uvicorn.loops.asyncio",
-    "uvicorn.loops.auto",
-    "uvicorn.protocols.http.auto",
-    "uvicorn.protocols.http.h11_impl",
-    "uvicorn.protocols.websockets.auto",
-    "yaml",
-)
 
 
 def _load() -> None:
     """All that a verb imports."""
     effects.install()
-    for name in (*effects.modules(), *_LOADED_LATE):
-        importlib.import_module(name)
-    # What botocore reads of its models is kept, and handed down to the forks.
-    loader = botocore.loaders.create_loader()
-    botocore.session.create_loader = lambda *_: loader
-    for service in ("dynamodb", "dynamodbstreams"):
-        boto3.client(service, "eu-west-1", aws_access_key_id="", aws_secret_access_key="")
+    loaded.load()
     audit.install()
     _note_reads()
     _scale_down()
-    # No collection of a fork looks at what it inherited, nor copies its pages by that.
-    gc.collect()
-    gc.freeze()
+    loaded.freeze()
 
 
 def _note_reads() -> None:
