@@ -79,7 +79,7 @@ def copies_of(node: Node, gate: Turnstile) -> list[Copy]:
 def test_a_table_without_a_stream_is_served_read_anew_published_and_restored(
     place: Place, make_node: Callable[..., Node]
 ) -> None:
-    node = make_node("writer", place.document("2s", "enabled")).start()
+    node = make_node("writer", place.document("1s", "enabled")).start()
     copies = copies_of(node, place.gate)
     for copy in copies:
         copy.wait_ready()
@@ -115,7 +115,7 @@ def test_a_table_without_a_stream_is_served_read_anew_published_and_restored(
     wanted = place.items()
     _stop_when_equal(node, wanted, place.gate)
 
-    # New nodes start from the bucket; what they have stays when the table goes away.
+    # New nodes start from the bucket, and read nothing before it is due.
     scans = place.gate.calls[SCAN]
     reader = make_node("reader", place.document("1h", "bootstrap_only"))
     edge = make_node("edge", {**place.document("1h", "enabled"), "runtime": {"role": "edge"}})
@@ -126,15 +126,8 @@ def test_a_table_without_a_stream_is_served_read_anew_published_and_restored(
     explained = reader.verb("explain", "--dataset", "ducks", "--json").json()
     assert explained["action"] == "keep_local"
     assert 0 < explained["numbers"]["age_seconds"] < 3600
-    _stop_when_equal(edge, wanted, place.gate)
-    assert reader.stop() == 0
-    place.server.dynamodb().delete_table(TableName=place.name)
-    reader.document["datasets"] = place.document("1s", "bootstrap_only")["datasets"]
-    reader.start()
-    reader.wait_until("the table is gone", lambda: reader.answers() and _problems(reader) == [7, 7])
-    for copy in copies_of(reader, place.gate):
-        copy.wait_for_count(len(wanted), is_stale=True)
-    _stop_when_equal(reader, wanted, place.gate)
+    for new in (reader, edge):
+        _stop_when_equal(new, wanted, place.gate)
     assert place.gate.calls[SCAN] == scans
 
 
@@ -151,11 +144,6 @@ def _is_restored(copy: Copy, rows: int) -> None:
     copy.wait_for_count(rows)
     assert copy.status()["restore"]["decision"] == "restore"
     assert copy.status()["lag_ms"] is None
-
-
-def _problems(node: Node) -> list[int]:
-    found = [node.status(number)["problem"] for number in range(len(_NAMES))]
-    return [problem["exit_code"] for problem in found if problem is not None]
 
 
 def _stop_when_equal(node: Node, wanted: dict[Key, Item], gate: Turnstile) -> None:
@@ -189,20 +177,3 @@ def test_a_load_that_was_killed_goes_on_where_it_stopped_and_is_asked_for_slowly
     assert node.stop() == 0
     assert differences(place.items(), copy.items()) == ""
     assert place.gate.calls[SCAN] <= 5
-
-
-def test_bootstrap_loads_a_table_without_a_stream_and_refuses_an_empty_one(
-    place: Place, make_node: Callable[..., Node]
-) -> None:
-    node = make_node("node", place.document("1h", "disabled"))
-
-    done = node.verb("bootstrap", "--dataset", "lites")
-    assert done.code == 0, done.err
-    assert differences(place.items(), Copy(node, 1, place.gate).items()) == ""
-
-    for number in range(ROWS):
-        place.delete(number)
-    refused = node.verb("bootstrap", "--dataset", "ducks")
-    assert refused.code == 7
-    assert f"the refresh of table {place.name} is refused: it is empty" in refused.err
-    assert not Path(node.document["runtime"]["data_dir"], "ducks.duckdb").exists()

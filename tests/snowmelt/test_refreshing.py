@@ -1,5 +1,6 @@
 """Whatever happens to a table without a stream, what was read of it last is served on."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,11 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+from restorer.errors import WouldOverwrite
+from snowmelt import files
 from snowmelt.config_file import parse
 from snowmelt.dataset import DatasetRuntime
-from snowmelt.wiring import wire
+from snowmelt.errors import RefreshRefused
+from snowmelt.load import load_table
+from snowmelt.wiring import DatasetPlan, wire
 from tests.e2e.nodes import table_params
 from tests.servers import faults
 from tests.servers.dynamodb_local import DynamoDBLocal
@@ -27,8 +33,7 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@contextmanager
-def running(server: DynamoDBLocal, table: str, path: Path) -> Iterator[DatasetRuntime]:
+def plan_of(server: DynamoDBLocal, table: str, path: Path) -> DatasetPlan:
     """One dataset, refreshed each second."""
     section = {
         "from": f"dynamodb:{table}",
@@ -42,7 +47,12 @@ def running(server: DynamoDBLocal, table: str, path: Path) -> Iterator[DatasetRu
         },
     }
     config = parse(yaml.safe_dump({"version": "v1", "datasets": [section]}), {}, "test").config
-    dataset = DatasetRuntime(wire(config, config.datasets[0]))
+    return wire(config, config.datasets[0])
+
+
+@contextmanager
+def running(server: DynamoDBLocal, table: str, path: Path) -> Iterator[DatasetRuntime]:
+    dataset = DatasetRuntime(plan_of(server, table, path))
     dataset.start()
     try:
         yield dataset
@@ -92,6 +102,34 @@ def test_dynamodb_local_an_emptied_a_denied_and_another_table_leave_the_last_goo
             _make_anew(client, table)
             until(lambda: trouble(dataset) == (True, 3))
             assert rows(dataset) == 2
+        client.delete_table(TableName=table)
+        with running(through, table, tmp_path / "live.sqlite") as dataset:
+            until(lambda: trouble(dataset) == (True, 7))
+            assert rows(dataset) == 2
+
+
+def test_dynamodb_local_bootstrap_loads_a_table_without_a_stream_and_refuses_an_empty_one(
+    dynamodb_local: DynamoDBLocal, tmp_path: Path
+) -> None:
+    client, table = dynamodb_local.dynamodb(), dynamodb_local.table(view=None).name
+    plan = plan_of(dynamodb_local, table, tmp_path / "live.sqlite")
+
+    def load(*, replace: bool) -> bool:
+        stop = threading.Event()
+        return load_table(plan, replace=replace, stop=stop, progress_mode="none")
+
+    with pytest.raises(RefreshRefused, match=f"the refresh of table {table} is refused: it is"):
+        load(replace=False)
+    assert not plan.path.exists()
+
+    client.put_item(TableName=table, Item={"id": {"S": "a"}})
+    assert load(replace=False)
+    with pytest.raises(WouldOverwrite):
+        load(replace=False)
+    client.put_item(TableName=table, Item={"id": {"S": "b"}})
+    assert load(replace=True)
+    with files.opened(plan, plan.path) as file:
+        assert file.row_count() == 2
 
 
 def _make_anew(client: Any, table: str) -> None:
