@@ -62,6 +62,11 @@ class Line:
         """One that has not taken over yet. Its packs hold a third of the file."""
         return Publisher(self.store, DATASET, holder=holder, pack_bytes=BLOCKS * BLOCK // 3)
 
+    def taken_over(self, holder: str = "a") -> Publisher:
+        publisher = self.publisher(holder)
+        publisher.take_over()
+        return publisher
+
     def publish(self, publisher: Publisher) -> None:
         """Publish the next version, of which half the blocks are new."""
         self.version += 1
@@ -71,6 +76,13 @@ class Line:
         self.content = bytes(content)
         at = checkpoint(self.direct.now(), self.version)
         publisher.publish(image(self.content, at), reason="test")
+
+    def publish_without_pointer(self, publisher: Publisher) -> None:
+        """Publish; the pointer is held back until `proxy.deliver()`, the line is whole again."""
+        self.proxy.fail(faults.OVERTAKEN, on("PUT", HEAD))
+        with pytest.raises(StoreUnreachable):
+            self.publish(publisher)
+        self.proxy.heal()
 
     def newest_is_whole(self, target: Path) -> None:
         """The newest snapshot is the last that was published, byte by byte."""
@@ -85,6 +97,10 @@ class Line:
 
     def puts(self, part: str = "") -> list[Exchange]:
         return [each for each in self.proxy.exchanges if each.method == "PUT" and part in each.path]
+
+    def writes_are_sound(self) -> None:
+        self.one_identity_has_one_content()
+        self.conditional_writes_were_sent_once()
 
     def one_identity_has_one_content(self) -> None:
         contents = defaultdict(set)
@@ -114,8 +130,7 @@ def line(seaweedfs: SeaweedFS) -> Iterator[Line]:
 def test_after_each_fault_of_a_write_the_next_snapshot_is_whole(
     line: Line, tmp_path: Path, part: str
 ) -> None:
-    publisher = line.publisher()
-    publisher.take_over()
+    publisher = line.taken_over()
 
     for number, fault in enumerate(ON_WRITES):
         rule = line.proxy.fail(fault, on("PUT", part))
@@ -129,8 +144,7 @@ def test_after_each_fault_of_a_write_the_next_snapshot_is_whole(
         line.newest_is_whole(tmp_path / f"{number}")
 
     assert publisher.generation == 1
-    line.one_identity_has_one_content()
-    line.conditional_writes_were_sent_once()
+    line.writes_are_sound()
 
 
 def test_after_each_fault_of_a_read_the_next_snapshot_is_whole(line: Line, tmp_path: Path) -> None:
@@ -145,8 +159,7 @@ def test_after_each_fault_of_a_read_the_next_snapshot_is_whole(line: Line, tmp_p
         line.publish(publisher)
         line.newest_is_whole(tmp_path / f"{number}")
 
-    line.one_identity_has_one_content()
-    line.conditional_writes_were_sent_once()
+    line.writes_are_sound()
 
 
 def test_the_first_publish_of_a_bucket_succeeds_though_no_write_is_ever_answered(
@@ -166,8 +179,7 @@ def test_the_first_publish_of_a_bucket_succeeds_though_no_write_is_ever_answered
         HEAD: 200,
     }
     line.newest_is_whole(tmp_path / "file")
-    line.one_identity_has_one_content()
-    line.conditional_writes_were_sent_once()
+    line.writes_are_sound()
 
 
 def test_a_conflict_with_a_write_that_came_to_nothing_is_no_defeat(
@@ -189,13 +201,9 @@ def test_a_conflict_with_a_write_that_came_to_nothing_is_no_defeat(
 def test_a_pointer_that_arrives_after_its_publisher_gave_up_replaces_nothing(
     line: Line, tmp_path: Path
 ) -> None:
-    publisher = line.publisher()
-    publisher.take_over()
+    publisher = line.taken_over()
     line.publish(publisher)
-    line.proxy.fail(faults.OVERTAKEN, on("PUT", HEAD))
-    with pytest.raises(StoreUnreachable):
-        line.publish(publisher)
-    line.proxy.heal()
+    line.publish_without_pointer(publisher)
     line.publish(publisher)
 
     assert set(line.proxy.deliver()) == {412}
@@ -205,13 +213,9 @@ def test_a_pointer_that_arrives_after_its_publisher_gave_up_replaces_nothing(
 def test_a_pointer_that_arrives_before_the_next_publish_is_gone_on_from(
     line: Line, tmp_path: Path
 ) -> None:
-    publisher = line.publisher()
-    publisher.take_over()
+    publisher = line.taken_over()
     line.publish(publisher)
-    line.proxy.fail(faults.OVERTAKEN, on("PUT", HEAD))
-    with pytest.raises(StoreUnreachable):
-        line.publish(publisher)
-    line.proxy.heal()
+    line.publish_without_pointer(publisher)
 
     first, *others = line.proxy.deliver()
     line.newest_is_whole(tmp_path / "late")
@@ -222,14 +226,9 @@ def test_a_pointer_that_arrives_before_the_next_publish_is_gone_on_from(
 
 
 def test_a_pointer_of_before_a_take_over_arrives_in_vain(line: Line, tmp_path: Path) -> None:
-    old = line.publisher("a")
-    old.take_over()
-    line.proxy.fail(faults.OVERTAKEN, on("PUT", HEAD))
-    with pytest.raises(StoreUnreachable):
-        line.publish(old)
-    line.proxy.heal()
-    new = line.publisher("b")
-    new.take_over()
+    old = line.taken_over("a")
+    line.publish_without_pointer(old)
+    new = line.taken_over("b")
 
     assert set(line.proxy.deliver()) == {412}
     with pytest.raises(Fenced):
@@ -239,8 +238,7 @@ def test_a_pointer_of_before_a_take_over_arrives_in_vain(line: Line, tmp_path: P
 
 
 def test_a_denied_write_is_named_and_goes_on_once_it_is_allowed(line: Line, tmp_path: Path) -> None:
-    publisher = line.publisher()
-    publisher.take_over()
+    publisher = line.taken_over()
     line.proxy.fail(faults.S3_DENIED, on("PUT", MANIFEST))
     with pytest.raises(StoreAccessDenied, match=r"s3:PutObject on s3://.*/manifest") as denied:
         line.publish(publisher)
@@ -276,5 +274,4 @@ def test_a_database_that_is_published_over_a_bad_line_is_restored_row_by_row(
     expected = rows_of(0, 2000, seed=1)
     expected[500:600] = rows_of(500, 100, seed=2)
     assert plain_rows(target, engine) == expected
-    line.one_identity_has_one_content()
-    line.conditional_writes_were_sent_once()
+    line.writes_are_sound()
