@@ -1,6 +1,6 @@
 """A table, a process that forks nodes, and what died so far; for each engine's file of tests."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pytest
 from tests.crash.lives import SCAN_PAGE_ITEMS, Bench, Gate, Told
 from tests.crash.nodes import MortalNode, Zygote
 from tests.crash.stories import Landed
+from tests.crash.tally import KEY
 from tests.simulators.service import RealClock, simulated_service
 from tests.simulators.stream import SimulatedTable
 
@@ -21,8 +22,15 @@ def zygote() -> Iterator[Zygote]:
 
 
 @pytest.fixture(scope="module")
-def landed() -> Landed:
+def landed_so_far() -> Landed:
     return Landed()
+
+
+@pytest.fixture
+def landed(landed_so_far: Landed, record_property: Callable[[str, object], None]) -> Landed:
+    """What landed in the tests of a file; a test's own kills go into its report."""
+    landed_so_far.report = lambda story, kills: record_property(KEY, f"{story}: {kills}")
+    return landed_so_far
 
 
 @contextmanager

@@ -110,11 +110,8 @@ def bootstrap(bench: Bench) -> Story:
             told.until_ready()
         finally:
             bench.table.on_scan = lambda: None
-        told.until_marked()
         told.until("the first snapshot", lambda: _has_snapshot(bench, location))
-        told.end()
-        told.assert_equal()
-        told.assert_audit()
+        told.finish()
         told.assert_scanned_once()
         return told
 
@@ -148,9 +145,7 @@ def changes(bench: Bench, node: MortalNode) -> Story:
             told.until_marked()
             told.snapshot()
             bench.table.rollover()
-        told.end()
-        told.assert_equal()
-        told.assert_audit()
+        told.end_whole()
         assert told.calls("Scan") == []
         return told
 
@@ -167,10 +162,7 @@ def restore(bench: Bench, location: str) -> Story:
         told = Told(bench, node, gate)
         told.begin()
         told.until_ready()
-        told.until_marked()
-        told.end()
-        told.assert_equal()
-        told.assert_audit()
+        told.finish()
         told.assert_blocks_fetched_once()
         assert told.calls("Scan") == []
         return told
@@ -194,10 +186,7 @@ def restore_past_damage(bench: Bench, location: str) -> Story:
         told = Told(bench, bench.node(location, "bootstrap_only"), gate)
         told.begin()
         told.until_ready()
-        told.until_marked()
-        told.end()
-        told.assert_equal()
-        told.assert_audit()
+        told.finish()
         return told
 
     return tell
@@ -274,9 +263,7 @@ def publish(bench: Bench, location: str, store: Document | None = None) -> Story
         bench.write(20)
         told.until_marked()
         told.snapshot()
-        told.end()
-        told.assert_equal()
-        told.assert_audit()
+        told.end_whole()
         return told
 
     return tell

@@ -1,31 +1,29 @@
 """DuckDB nodes, killed at every crash point; besides what needs one engine only."""
 
+import pytest
+
 from tests.crash import stories
 from tests.crash.effects import sites
 from tests.crash.lives import Bench
-from tests.crash.points import (
-    counted,
-    test_a_bootstrap_killed_anywhere_goes_on,
-    test_a_node_killed_anywhere_while_it_follows_and_publishes_goes_on,
-    test_a_rebuild_killed_anywhere_goes_on,
-    test_a_restore_killed_anywhere_goes_on,
-    test_a_restore_that_gives_a_damaged_snapshot_up_may_be_killed,
-    test_nodes_killed_before_and_behind_the_first_the_middle_and_the_last_passing_go_on,
-)
+from tests.crash.points import Following, Restoring
 from tests.crash.stories import Landed, tell_all
 from tests.servers.seaweedfs import SeaweedFS
 
-__all__ = [
-    "counted",
-    "test_a_bootstrap_killed_anywhere_goes_on",
-    "test_a_node_killed_anywhere_while_it_follows_and_publishes_goes_on",
-    "test_a_rebuild_killed_anywhere_goes_on",
-    "test_a_restore_killed_anywhere_goes_on",
-    "test_a_restore_that_gives_a_damaged_snapshot_up_may_be_killed",
-    "test_nodes_killed_before_and_behind_the_first_the_middle_and_the_last_passing_go_on",
-]
-
 ENGINE = "duckdb"
+# One test tells up to twenty lives; each wait in them has a bound of its own.
+pytestmark = pytest.mark.timeout(600)
+
+
+class TestFollowing(Following):
+    pass
+
+
+def test_a_rebuild_killed_anywhere_goes_on(old_bench: Bench, landed: Landed) -> None:
+    tell_all("rebuild", stories.rebuild(old_bench), landed, only=landed.is_new)
+
+
+class TestRestoring(Restoring):
+    pass
 
 
 def test_a_doctor_killed_anywhere_is_in_nobodys_way(
