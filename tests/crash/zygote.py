@@ -12,6 +12,7 @@ import os
 import sys
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,18 @@ def _scale_down() -> None:
     """Limits that a table of some hundred items meets as a large one meets the real ones, and
     waits for a service that answers at once.
     """
-    from cdc import duckdb_accelerator, duckdb_upkeep, polling, sqlite_checkpointer, tip
+    from cdc import duckdb_accelerator, duckdb_upkeep, polling, schedule, sqlite_checkpointer, tip
+    from cdc.capture_status import CaptureSettings
+    from cdc.listing import CallBudget
     from snapshotter import catalog
-    from snowmelt import coldstart, parameters
+    from snowmelt import coldstart, parameters, wiring
 
     tip.PROOF_SECONDS = 0.1
     parameters.FASTEST_POLL_SECONDS = 0.02
+    schedule.IDLE_SECONDS = 0.05
+    settings = partial(CaptureSettings, shard_calls_per_second=50.0)
+    wiring.CaptureSettings = settings  # type: ignore[attr-defined, assignment]
+    CallBudget.__init__.__defaults__ = (50.0,)
     coldstart.ORPHANED_SECONDS = 0.1
     polling._LONGEST_WAIT_SECONDS = 0.05
 
