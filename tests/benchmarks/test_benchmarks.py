@@ -95,6 +95,7 @@ def test_bootstrap_runs_to_its_end_and_all_sides_agree() -> None:
         assert figures["ratio_cpu_boto3"] > 0
 
 
+@pytest.mark.soak
 def test_polling_runs_to_its_end_by_both_ways() -> None:
     found = document("polling", "--size", "20")
 

@@ -107,7 +107,9 @@ def test_a_node_serves_through_six_hours_without_upstream_and_two_restarts(
         node.wait_until("a stale answer", lambda: node.stale_sql(COUNT) == ([{"n": ROWS}], True))
         node.wait_until("a problem is told", lambda: node.status()["problem"] is not None)
         assert node.is_ready()
-        assert "no answer from" in node.status()["problem"]["message"]
+        # A connection may be cut before an answer or within one.
+        message = node.status()["problem"]["message"]
+        assert "no answer from" in message or " sent 0 of " in message
     assert node.status()["checkpoint_age_seconds"] > 6 * 3600 - 60
 
     upstream.open()

@@ -116,7 +116,7 @@ def _first_snapshot(node: Node, number: int) -> Document:
 def test_a_snapshot_after_few_changes_is_small(centre: Centre, engine: str) -> None:
     full, incremental = centre.first[engine]["new_bytes"], centre.second[engine]["new_bytes"]
 
-    assert incremental < full / 3
+    assert incremental < full / 2
 
 
 def test_the_catalog_lists_shows_and_verifies_what_was_published(centre: Centre) -> None:

@@ -10,7 +10,7 @@ from tests.snowmelt.metrics_doc import EXAMPLE
 
 
 def printed(capsys: pytest.CaptureFixture[str], **facts: object) -> list[str]:
-    print_status([replace(EXAMPLE, **facts).to_json()])  # type: ignore[arg-type]  # by name
+    print_status([replace(EXAMPLE, refresh=None, **facts).to_json()])  # type: ignore[arg-type]  # by name
     return capsys.readouterr().out.splitlines()[2:]
 
 
