@@ -46,6 +46,10 @@ settings.register_profile("ci", parent=settings.get_profile("house"), derandomiz
 settings.load_profile("ci" if os.environ.get("CI") else "house")
 
 
+# Whose files take minutes, the longest first: begun last, one of them is waited for by all.
+_LONG = ("tests/crash/", "tests/soak/", "tests/e2e/")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the tests marked soak, only those")
     help_ = "package.module:Name of another consumer for tests/conformance, see its README"
@@ -60,10 +64,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Soak tests run on request only; as a deselection, so that they are not counted as skips."""
+    """Soak tests run on request only; as a deselection, so that they are not counted as skips.
+
+    Workers take files in the order of the tests.
+    """
     wants_soak = bool(config.getoption("--soak"))
     kept = [item for item in items if bool(item.get_closest_marker("soak")) is wants_soak]
     dropped = [item for item in items if item not in set(kept)]
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
+    items.sort(key=_begins)
+
+
+def _begins(item: pytest.Item) -> int:
+    return next(
+        (at for at, folder in enumerate(_LONG) if item.nodeid.startswith(folder)), len(_LONG)
+    )
