@@ -37,9 +37,10 @@ def three_rollovers_are_followed(s: Stage) -> None:
     steps: list[Step] = []
     for turn in range(3):
         steps += [s.roll_over, partial(s.put, f"key-{turn}", value="changed")]
-    s.live(*steps, partial(s.delete, "key-7"))
+    scans: list[int] = []  # of the bootstrap: a service whose clock is fast refuses some calls
+    s.live(lambda: scans.append(s.scans()), *steps, partial(s.delete, "key-7"))
 
-    s.assert_whole(scans=1)
+    s.assert_whole(scans=scans[0])
 
 
 @story("6.11", "6.24", shards=2)
