@@ -83,6 +83,7 @@ def test_restore_runs_to_its_end_and_all_sides_agree() -> None:
     check(found, "seconds", {"snowmelt", "naive", "competent"})
 
 
+@pytest.mark.soak
 def test_bootstrap_runs_to_its_end_and_all_sides_agree() -> None:
     found = document("bootstrap", "--size", "2", "--no-tools")
 

@@ -1,6 +1,6 @@
 """Capture for a long time: 200 shards that roll over, errors, and nobody looking.
 
-The short form is part of a normal run; a machine that is shared gets a fifth of the records.
+The short form is for a look in between; a machine that is shared gets a fifth of the records.
 """
 
 import json
@@ -53,7 +53,7 @@ def soak(tmp_path: Path, *, engine: str, rate: float, rollover: float, seconds: 
     return told
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(420)
 def test_a_minute_of_rollovers_and_errors_loses_and_doubles_nothing(tmp_path: Path) -> None:
     soak(tmp_path, engine="duckdb", rate=2_000, rollover=20, seconds=50)
