@@ -15,6 +15,7 @@ from pathlib import Path
 # Below the range Linux gives to outgoing connections (32768 and up), so that a port chosen here
 # is not taken by somebody's client a moment later.
 _PORTS = range(20_000, 32_000)
+_given: set[int] = set()
 
 # Settings for reaching the real cloud; a server or client on loopback stumbles over them.
 FOREIGN_VARIABLES = (
@@ -31,10 +32,16 @@ class ServerDidNotStart(Exception):
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, all different."""
+    """Ports that nobody listens on, all different, and never the same ones twice.
+
+    Each worker of a run has ports of its own: between this and the listening of the process that
+    they are for, nobody else may choose them.
+    """
+    ports = _ports_of_this_worker()
+    fresh = [port for port in ports if port not in _given] or ports
     chosen: list[int] = []
     with contextlib.ExitStack() as held:
-        for port in random.Random().sample(_PORTS, len(_PORTS)):
+        for port in random.Random().sample(fresh, len(fresh)):
             probe = held.enter_context(socket.socket())
             try:
                 probe.bind(("127.0.0.1", port))
@@ -42,9 +49,16 @@ def free_ports(count: int) -> list[int]:
                 continue
             chosen.append(port)
             if len(chosen) == count:
+                _given.update(chosen)
                 return chosen
     message = f"no {count} free ports"
     raise ServerDidNotStart(message)
+
+
+def _ports_of_this_worker() -> list[int]:
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return list(_PORTS[number::count])
 
 
 def http_status(url: str) -> int | None:
