@@ -24,9 +24,8 @@ from cdc.lineage_events import (
 from cdc.position import After, At, End, FromStart, Position, sequence_order
 from cdc.source import ListedShard, ShardListing
 
-_LISTING_SLACK_SECONDS = (
-    300.0  # clocks may differ, and a position may be older than its shard's end
-)
+# Clocks may differ, and a position may be older than its shard's end.
+_LISTING_SLACK_SECONDS = 300.0
 
 
 class ShardGraph:
