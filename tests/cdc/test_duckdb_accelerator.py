@@ -4,7 +4,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,10 @@ import pytest
 
 from cdc.accelerator import FreezeBroken, QueryLimits
 from cdc.duckdb_accelerator import DuckdbAccelerator
-from cdc.engines import fold_log, open_accelerator
+from cdc.engines import fold_log
 from cdc.errors import FileBusy, FileUnusable, FormatUnknown
+from tests.cdc.duckdb_files import inside, opened
 from tests.contracts.accelerator import (
-    BY_ID,
-    DATASET,
     Producer,
     contents,
     copy_out,
@@ -27,29 +25,6 @@ from tests.contracts.accelerator import (
 )
 
 ROOT = Path(__file__).parents[2]
-
-
-def opened(path: Path, *, create: bool = False) -> DuckdbAccelerator:
-    found = open_accelerator("duckdb", path, DATASET, keys=BY_ID, create=create)
-    assert isinstance(found, DuckdbAccelerator)
-    return found
-
-
-@pytest.fixture
-def accelerator(tmp_path: Path) -> Iterator[DuckdbAccelerator]:
-    made = opened(tmp_path / "file.db", create=True)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def producer(accelerator: DuckdbAccelerator) -> Producer:
-    return Producer(accelerator, scan_ended_at=1000.0)
-
-
-def inside(accelerator: DuckdbAccelerator, sql: str) -> list[tuple[Any, ...]]:
-    with accelerator._database.cursor() as cursor:
-        return cursor.execute(sql).fetchall()
 
 
 # ---------------------------------------------------------------- the file

@@ -1,17 +1,14 @@
 """DuckDB's deltas and base: what is folded and sorted when, and that no step loses a change."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cdc import duckdb_upkeep
 from cdc.duckdb_accelerator import DuckdbAccelerator
-from cdc.engines import open_accelerator
+from tests.cdc.duckdb_files import inside, opened
 from tests.contracts.accelerator import (
     BY_ID,
-    DATASET,
     Producer,
     contents,
     copy_out,
@@ -19,29 +16,6 @@ from tests.contracts.accelerator import (
     opened_plainly,
     stored_text,
 )
-
-
-def opened(path: Path, *, create: bool = False) -> DuckdbAccelerator:
-    found = open_accelerator("duckdb", path, DATASET, keys=BY_ID, create=create)
-    assert isinstance(found, DuckdbAccelerator)
-    return found
-
-
-@pytest.fixture
-def accelerator(tmp_path: Path) -> Iterator[DuckdbAccelerator]:
-    made = opened(tmp_path / "file.db", create=True)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def producer(accelerator: DuckdbAccelerator) -> Producer:
-    return Producer(accelerator, scan_ended_at=1000.0)
-
-
-def inside(accelerator: DuckdbAccelerator, sql: str) -> list[tuple[Any, ...]]:
-    with accelerator._database.cursor() as cursor:
-        return cursor.execute(sql).fetchall()
 
 
 def is_sorted(accelerator: DuckdbAccelerator) -> bool:
