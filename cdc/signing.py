@@ -40,11 +40,8 @@ class Place:
         parts = urlsplit(self.url)
         name = parts.hostname or ""
         name = f"[{name}]" if ":" in name else name
-        return (
-            name
-            if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme))
-            else (f"{name}:{parts.port}")
-        )
+        usual = (None, _DEFAULT_PORTS.get(parts.scheme))
+        return name if parts.port in usual else f"{name}:{parts.port}"
 
     @property
     def path(self) -> str:
