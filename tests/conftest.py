@@ -14,6 +14,8 @@ from tests.servers.fixtures import (
     dynamodb_local_moving,
     dynamodb_local_moving_server,
     dynamodb_local_server,
+    kinesalite,
+    kinesalite_server,
     moto_server,
     seaweedfs,
 )
@@ -26,6 +28,8 @@ __all__ = [
     "dynamodb_local_moving",
     "dynamodb_local_moving_server",
     "dynamodb_local_server",
+    "kinesalite",
+    "kinesalite_server",
     "moto_server",
     "seaweedfs",
 ]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.servers.dynamodb_local import DynamoDBLocal, start_dynamodb_local
+from tests.servers.kinesalite import Kinesalite, start_kinesalite
 from tests.servers.moto import MotoServer, start_moto
 from tests.servers.moving_clock import MovingClock, start_with_moving_clock
 from tests.servers.seaweedfs import SeaweedFS, start_seaweedfs
@@ -15,6 +16,8 @@ __all__ = [
     "dynamodb_local_moving",
     "dynamodb_local_moving_server",
     "dynamodb_local_server",
+    "kinesalite",
+    "kinesalite_server",
     "moto_server",
     "seaweedfs",
 ]
@@ -84,6 +87,22 @@ def dynamodb_local_moving_server(
 def dynamodb_local_moving(dynamodb_local_moving_server: MovingClock) -> MovingClock:
     """An empty database on a server whose clock this test moves: `advance(hours=17)`."""
     return dynamodb_local_moving_server.alone()
+
+
+@pytest.fixture(scope="session")
+def kinesalite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kinesalite]:
+    """One kinesalite for the session, for fixtures that outlive a test."""
+    server = start_kinesalite(tmp_path_factory.mktemp("kinesalite"))
+    yield server
+    if server.process:
+        server.process.stop()
+
+
+@pytest.fixture
+def kinesalite(kinesalite_server: Kinesalite) -> Iterator[Kinesalite]:
+    """The session's server; take a stream of your own: `kinesalite.stream(shards=2)`."""
+    yield kinesalite_server
+    kinesalite_server.gives_children(on=False)
 
 
 @pytest.fixture(scope="session")
