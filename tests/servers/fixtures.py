@@ -102,7 +102,7 @@ def kinesalite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kine
 def kinesalite(kinesalite_server: Kinesalite) -> Iterator[Kinesalite]:
     """The session's server; take a stream of your own: `kinesalite.stream(shards=2)`."""
     yield kinesalite_server
-    kinesalite_server.gives_children(on=False)
+    kinesalite_server.reset()
 
 
 @pytest.fixture(scope="session")

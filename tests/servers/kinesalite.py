@@ -61,12 +61,16 @@ class Kinesalite:
         return self._control("")
 
     def advance(self, *, hours: float = 0.0, minutes: float = 0.0) -> None:
-        """Let time pass: iterators live 5 minutes, records 24 hours. It never goes back."""
+        """Let time pass for this test: iterators live 5 minutes, records 24 hours."""
         self._control(f"?advance_ms={(hours * 60 + minutes) * 60_000:.0f}")
 
     def gives_children(self, *, on: bool) -> None:
         """Whether GetRecords names the children at the end of a shard, as the service does."""
         self._control(f"?children={'yes' if on else 'no'}")
+
+    def reset(self) -> None:
+        """The time of day, no children."""
+        self._control("?reset=yes")
 
     def _control(self, query: str) -> float:
         with urllib.request.urlopen(f"{self.endpoint_url}/test{query}", timeout=10) as answer:  # noqa: S310 - loopback

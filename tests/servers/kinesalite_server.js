@@ -103,6 +103,7 @@ const server = http.createServer((request, response) => {
   response.setHeader('Date', new Date(Date.now()).toUTCString())
   const url = new URL(request.url, 'http://127.0.0.1')
   if (url.pathname !== '/test') return kinesalite.emit('request', request, response)
+  if (url.searchParams.has('reset')) [aheadMs, givesChildren] = [0, false]
   if (url.searchParams.has('advance_ms')) aheadMs += Number(url.searchParams.get('advance_ms'))
   if (url.searchParams.has('children')) givesChildren = url.searchParams.get('children') === 'yes'
   response.end(String(Date.now()))
