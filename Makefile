@@ -15,6 +15,9 @@ QUICK ?=
 BENCH ?=
 UPGRADE ?=
 
+# Tests start hundreds of processes; without caches each would compile all that it loads.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
