@@ -1,9 +1,13 @@
 """kinesalite does what stories of shards rely on, and says what the service would say."""
 
+from dataclasses import replace
+
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.servers.kinesalite import Kinesalite, Stream
+from tests.servers.kinesis_front import kinesis_front
+from tests.servers.moto import MotoServer
 
 
 def _iterator(stream: Stream, shard_id: str, **position: object) -> str:
@@ -100,3 +104,30 @@ def test_iterators_expire_after_five_minutes_and_records_after_a_day(
     kinesalite.advance(hours=24)
 
     assert stream.read(shard) == []
+
+
+def test_one_endpoint_has_the_table_the_stream_and_what_joins_them(
+    kinesalite: Kinesalite, moto_server: MotoServer
+) -> None:
+    moto_server.client("dynamodb").create_table(
+        TableName="joined",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    stream = kinesalite.stream()
+    stream.put(b"1")
+    with kinesis_front(moto_server.endpoint_url, kinesalite.endpoint_url) as front:
+        dynamodb = replace(moto_server, endpoint_url=front.endpoint_url).client("dynamodb")
+        kinesis = replace(kinesalite, endpoint_url=front.endpoint_url).kinesis()
+        before = dynamodb.describe_kinesis_streaming_destination(TableName="joined")
+        front.enable("joined", stream.arn, status="ENABLING")
+        front.enable("joined", stream.arn)
+        after = dynamodb.describe_kinesis_streaming_destination(TableName="joined")
+
+        assert dynamodb.describe_table(TableName="joined")["Table"]["TableName"] == "joined"
+        assert replace(stream, kinesis=kinesis).read(stream.open_shards()[0]) == [b"1"]
+    assert before["KinesisDataStreamDestinations"] == []
+    (destination,) = after["KinesisDataStreamDestinations"]
+    assert (destination["StreamArn"], destination["DestinationStatus"]) == (stream.arn, "ACTIVE")
+    assert front.calls["DescribeTable"] == 1
