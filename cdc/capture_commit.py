@@ -36,7 +36,8 @@ class Committer:
 
     Raises ColumnsRefused if the file's columns contradict the declared ones.
 
-    `records`, `batches` and `ttl_deletes` are those of the stream.
+    `records`, `batches` and `ttl_deletes` are those of the stream. `retention_seconds`: what the
+    next checkpoint says.
     """
 
     def __init__(  # noqa: PLR0913 - what a run has, each by name
@@ -53,6 +54,7 @@ class Committer:
         on_commit: Callable[[Checkpoint], None] | None,
     ) -> None:
         self.checkpoint = checkpoint
+        self.retention_seconds = checkpoint.retention_seconds
         self.records = 0
         self.batches = 0
         self.ttl_deletes = 0
@@ -119,6 +121,7 @@ class Committer:
             watermark=watermark,
             scan=scan,
             updated_at=self._now(),
+            retention_seconds=self.retention_seconds,
         )
 
     def _write(self, write: Write, batch: Batch, checkpoint: Checkpoint) -> bool:

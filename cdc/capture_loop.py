@@ -18,7 +18,7 @@ from cdc.accelerator import Accelerator
 from cdc.backoff import Reaction, reaction
 from cdc.bootstrap import ScanRun
 from cdc.capture_commit import Committer
-from cdc.capture_start import Opened, check_same_source
+from cdc.capture_start import Opened, check_same_source, horizon_of
 from cdc.capture_status import CaptureSettings, CaptureStatus, Phase, ScanStatus, StatusBoard
 from cdc.errors import NoSpace
 from cdc.pace import FULL_LISTING_SECONDS
@@ -160,6 +160,8 @@ class Loop:
             self._troubles.succeeded("describe")
             check_same_source(self._committer.checkpoint.lineage, result.description)
             self._description = result.description
+            self._reader.graph.keep_to(horizon_of(result.description))
+            self._committer.retention_seconds = result.description.retention_seconds
         elif error is not None:
             # Disabled, deleted or denied: what the stream still holds is read to its end.
             self._troubles.failed("describe", error, self._source.now())

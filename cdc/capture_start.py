@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
@@ -58,13 +58,14 @@ def open_capture(
     description = patience.insist("describe", source.describe)
     if description is None:
         return None
-    horizon = Horizon(retention_seconds=description.retention_seconds)
+    horizon = horizon_of(description)
     settings.columns.check_keys(description.keys)
     checkpoint = accelerator.checkpoint()
     if checkpoint is not None:
         check_same_source(checkpoint.lineage, description)
         settings.columns.check_excluded(checkpoint.scan.excluded)
         graph = ShardGraph.resume(checkpoint.shards, horizon, began_at=checkpoint.scan.started_at)
+        checkpoint = replace(checkpoint, retention_seconds=description.retention_seconds)
         return Opened(description, checkpoint, graph, is_bootstrap=False)
     listing = None
     while listing is None or listing.last_id is not None:
@@ -72,6 +73,13 @@ def open_capture(
         if listing is None:
             return None
     return _begin(source, accelerator, settings, description, listing, horizon, generation())
+
+
+def horizon_of(description: SourceDescription) -> Horizon:
+    """What the stream keeps, and whether it says so."""
+    return Horizon(
+        retention_seconds=description.retention_seconds, is_told=description.tells_trimmed
+    )
 
 
 def check_same_source(lineage: Lineage, description: SourceDescription) -> None:
@@ -153,6 +161,7 @@ def _begin(
         scan=begin_scan(segments, began_at, settings.columns.excluded),
         shards=graph.progress(),
         updated_at=began_at,
+        retention_seconds=description.retention_seconds,
     )
     columns = settings.columns.beginning(accelerator.columns())
     accelerator.apply(empty_batch(columns), checkpoint)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from cdc.checkpoint import Checkpoint, age_seconds, resumable_until
+from cdc.checkpoint import RETENTION_SECONDS, Checkpoint, age_seconds, resumable_until
 from cdc.column_rules import ColumnRules
 from cdc.troubles import Troubles
 from cdc.watermark import RESOLUTION_SECONDS, lag_seconds
 
-# A quarter of the stream's 24 hours is left: the age at which a checkpoint counts as near-expired.
-NEARING_SECONDS = 18 * 3600.0
+# A quarter of the stream's retention is left: as old as a checkpoint that counts as near-expired.
+NEARING_SHARE = 0.75
 
 Phase = Literal["starting", "bootstrapping", "catching_up", "following", "stopped"]
 
@@ -127,8 +127,12 @@ class StatusBoard:
         lag = lag_seconds(status.watermark, now) if follows else None
         until = None if status.checkpoint is None else resumable_until(status.checkpoint)
         degraded, since = self._troubles.degraded(now) or (status.degraded, status.degraded_since)
+        keeps = RETENTION_SECONDS
+        if status.checkpoint is not None:
+            keeps = status.checkpoint.retention_seconds
+        age = None if until is None else age_seconds(until, now, retention_seconds=keeps)
         if degraded is None and status.phase != "starting" and until is not None:
-            degraded = _nearing(until, now)
+            degraded = _nearing(until, now, keeps)
         return replace(
             status,
             degraded=degraded,
@@ -137,13 +141,13 @@ class StatusBoard:
             trouble_exit_code=self._troubles.exit_code(now),
             lag_ms=None if lag is None else round(lag * 1000),
             resumable_until=until,
-            checkpoint_age_seconds=None if until is None else age_seconds(until, now),
+            checkpoint_age_seconds=age,
         )
 
 
-def _nearing(until: float, now: float) -> str | None:
-    """What a person should know where reading goes on, but falls behind."""
-    if age_seconds(until, now) < NEARING_SECONDS:
+def _nearing(until: float, now: float, keeps: float) -> str | None:
+    """What a person should know where reading goes on, but falls behind. `keeps`: seconds."""
+    if age_seconds(until, now, retention_seconds=keeps) < NEARING_SHARE * keeps:
         return None
     hours = max(0.0, until - now) / 3600
     return f"the oldest unread change can be read for {hours:.1f} h more, then a gap is certain"

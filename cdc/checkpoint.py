@@ -9,8 +9,9 @@ progress of the bootstrap scan and the proof times from which ages are computed:
     resumable_until       = min over shards with unread records − margin
     age                   = retention − margin − (resumable_until − now); 0 is "proven just now"
 
-`updated_at` takes no part: an empty poll moves it without moving the position. All times are epoch
-seconds of the service's clock. No I/O and no clock here.
+`updated_at` takes no part: an empty poll moves it without moving the position. The retention is the
+stream's own and stands in the checkpoint, because who reads a file may not be able to ask. All
+times are epoch seconds of the service's clock. No I/O and no clock here.
 """
 
 from __future__ import annotations
@@ -70,6 +71,12 @@ class ShardProgress:
     created_at: float | None = None
     tip_at: float | None = None
     ended_at: float | None = None
+    adjacent_id: str | None = None
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The shards that have to be read to their end before this one: two of a merged one."""
+        return tuple(each for each in (self.parent_id, self.adjacent_id) if each is not None)
 
     @property
     def proven_at(self) -> float | None:
@@ -116,6 +123,7 @@ class Checkpoint:
     shards: Mapping[str, ShardProgress] = field(default_factory=dict)
     watermark: float | None = None
     updated_at: float | None = None
+    retention_seconds: float = RETENTION_SECONDS
 
     def next(self, **changes: Any) -> Checkpoint:
         """The checkpoint of the following commit."""
@@ -137,11 +145,16 @@ def unread_since(shard: ShardProgress) -> float | None:
 def resumable_until(
     checkpoint: Checkpoint,
     *,
-    retention_seconds: float = RETENTION_SECONDS,
+    retention_seconds: float | None = None,
     margin_seconds: float = MARGIN_SECONDS,
 ) -> float | None:
-    """The earliest instant at which an unread position may become unreadable; None if unknown."""
-    parents = {shard.parent_id for shard in checkpoint.shards.values()}
+    """The earliest instant at which an unread position may become unreadable; None if unknown.
+
+    `retention_seconds`: None for what the checkpoint says.
+    """
+    if retention_seconds is None:
+        retention_seconds = checkpoint.retention_seconds
+    parents = {parent for shard in checkpoint.shards.values() for parent in shard.parents}
     bounds: list[float] = []
     for shard in checkpoint.shards.values():
         if isinstance(shard.position, End) and shard.shard_id in parents:
@@ -165,9 +178,12 @@ def age_seconds(
 
 
 def shard_started_at(shard_id: str) -> float | None:
-    """The time in `shardId-<20 digits of epoch milliseconds>-<hash>`, or None if it has none."""
+    """The time in `shardId-<20 digits of epoch milliseconds>-<hash>`, or None if it has none.
+
+    A shard of Kinesis has none: its 12 digits are a number.
+    """
     parts = shard_id.split("-")
-    if len(parts) < 2 or not parts[1].isdigit():
+    if len(parts) < 3 or not parts[1].isdigit():
         return None
     seconds = int(parts[1]) / 1000
     return seconds if seconds > 0 else None
@@ -199,6 +215,7 @@ def encode(checkpoint: Checkpoint) -> str:
 def to_json(checkpoint: Checkpoint) -> dict[str, Any]:
     """A JSON-ready form; `from_json` is its inverse."""
     lineage = checkpoint.lineage
+    is_usual = checkpoint.retention_seconds == RETENTION_SECONDS
     return {
         "format": FORMAT,
         "lineage": {
@@ -211,6 +228,7 @@ def to_json(checkpoint: Checkpoint) -> dict[str, Any]:
         "version": checkpoint.version,
         "watermark": checkpoint.watermark,
         "updated_at": checkpoint.updated_at,
+        **({} if is_usual else {"retention_seconds": checkpoint.retention_seconds}),
         "scan": {
             "started_at": checkpoint.scan.started_at,
             "ended_at": checkpoint.scan.ended_at,
@@ -227,6 +245,7 @@ def to_json(checkpoint: Checkpoint) -> dict[str, Any]:
                 "created_at": shard.created_at,
                 "tip_at": shard.tip_at,
                 "ended_at": shard.ended_at,
+                **({} if shard.adjacent_id is None else {"adjacent": shard.adjacent_id}),
             }
             for shard in checkpoint.shards.values()
         },
@@ -252,6 +271,7 @@ def from_json(data: Mapping[str, Any]) -> Checkpoint:
         version=int(data["version"]),
         watermark=data["watermark"],
         updated_at=data["updated_at"],
+        retention_seconds=float(data.get("retention_seconds", RETENTION_SECONDS)),
         scan=ScanProgress(
             started_at=float(scan["started_at"]),
             ended_at=scan["ended_at"],
@@ -266,6 +286,7 @@ def from_json(data: Mapping[str, Any]) -> Checkpoint:
                 created_at=shard["created_at"],
                 tip_at=shard["tip_at"],
                 ended_at=shard["ended_at"],
+                adjacent_id=shard.get("adjacent"),
             )
             for shard_id, shard in data["shards"].items()
         },

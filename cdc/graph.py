@@ -50,9 +50,9 @@ class ShardGraph:
         graph = cls(horizon, began_at)
         opening = FromStart(began_at - slack_seconds)
         graph._admit(
-            ShardProgress(shard.shard_id, shard.parent_id, End(), ended_at=began_at)
+            _progress(shard, End(), ended_at=began_at)
             if shard.is_closed
-            else ShardProgress(shard.shard_id, shard.parent_id, opening)
+            else _progress(shard, opening)
             for shard in listing.shards
         )
         return graph
@@ -77,11 +77,16 @@ class ShardGraph:
         self._put(step(self._shards[event.shard_id], event, self._horizon))
         if not isinstance(event, EndReached):
             return
-        ended_at = self._shards[event.shard_id].progress.ended_at
         for child in self._children.get(event.shard_id, ()):
-            if self._shards[child].state is State.BLOCKED:
-                self._put(step(self._shards[child], ParentFinished(child, ended_at), self._horizon))
+            shard = self._shards[child]
+            if shard.state is State.BLOCKED and not self._waits(shard.progress, self._shards):
+                ended_at = self._ended_at(shard.progress.parents)
+                self._put(step(shard, ParentFinished(child, ended_at), self._horizon))
         self._finish_parents()
+
+    def keep_to(self, horizon: Horizon) -> None:
+        """From now on the stream keeps its records for another time."""
+        self._horizon = horizon
 
     def advance(self, now: float) -> None:
         """Move service time on: a shard that waits at its start may become unreadable."""
@@ -93,8 +98,7 @@ class ShardGraph:
         ids = {shard.shard_id for shard in listing.shards}
         new = [shard for shard in listing.shards if self._is_news(shard, listing, ids)]
         self._admit(
-            ShardProgress(shard.shard_id, shard.parent_id, FromStart(), tip_at=self._floor(shard))
-            for shard in new
+            _progress(shard, FromStart(), tip_at=self._ended_at(_parents(shard))) for shard in new
         )
         for shard in new:
             for child in self._children.get(shard.shard_id, ()):
@@ -182,24 +186,24 @@ class ShardGraph:
         if before is not None:
             if before.state is not shard.state:
                 del self._in_state[before.state][shard_id]
-        elif shard.progress.parent_id is not None:
-            self._children.setdefault(shard.progress.parent_id, []).append(shard_id)
+        else:
+            for parent in shard.progress.parents:
+                self._children.setdefault(parent, []).append(shard_id)
         if shard.state is State.FORGOTTEN:
             del self._shards[shard_id]
-            if shard.progress.parent_id is not None:
-                self._children[shard.progress.parent_id].remove(shard_id)
+            for parent in shard.progress.parents:
+                self._children[parent].remove(shard_id)
             return
         self._shards[shard_id] = shard
         self._in_state[shard.state][shard_id] = None
 
     def _admit(self, entries: Iterable[ShardProgress]) -> None:
         admitted = {entry.shard_id: entry for entry in entries}
-        known = {**self.progress(), **admitted}
+        known = {**self._shards, **{each: Shard(e, State.READY) for each, e in admitted.items()}}
         for entry in admitted.values():
-            parent = known.get(entry.parent_id or "")
             if isinstance(entry.position, End):
                 self._put(Shard(entry, State.DRAINED))
-            elif parent is not None and not isinstance(parent.position, End):
+            elif self._waits(entry, known):
                 self._put(Shard(entry, State.BLOCKED))
             else:
                 self._put(Shard(entry, State.READY))
@@ -213,9 +217,9 @@ class ShardGraph:
     def _is_news(self, shard: ListedShard, listing: ShardListing, ids: set[str]) -> bool:
         if shard.shard_id in self._shards:
             return False
-        parent = shard.parent_id
-        if not listing.is_complete and parent and parent not in self._shards and parent not in ids:
-            return False  # the answer left its parent out; the next complete one tells
+        unknown = [each for each in _parents(shard) if each not in self._shards]
+        if not listing.is_complete and any(parent not in ids for parent in unknown):
+            return False  # the answer left a parent out; the next complete one tells
         # A listing may bring back a shard whose records are all trimmed, or were all written before
         # the bootstrap. Its child began when it closed, so a known child that is beyond the horizon
         # or older than the bootstrap means that nothing is left to be read in it.
@@ -227,14 +231,35 @@ class ShardGraph:
             return True
         return self._horizon.is_past(started_at, now)
 
-    def _floor(self, shard: ListedShard) -> float | None:
-        parent = self._shards.get(shard.parent_id or "")
-        return None if parent is None else parent.progress.ended_at
+    def _waits(self, entry: ShardProgress, known: Mapping[str, Shard]) -> bool:
+        """True if a parent that is known still has unread records."""
+        parents = [known[parent].progress for parent in entry.parents if parent in known]
+        return any(not isinstance(parent.position, End) for parent in parents)
+
+    def _ended_at(self, parents: Iterable[str]) -> float | None:
+        """No record of a child of these shards is older: it was made when the last one closed."""
+        known = [self._shards[each].progress.ended_at for each in parents if each in self._shards]
+        return max((at for at in known if at is not None), default=None)
 
     def _notice_missing(self, ids: set[str], listed_at: float) -> None:
         for shard_id in [shard_id for shard_id in self._shards if shard_id not in ids]:
             shard = self._shards[shard_id]
-            if shard.state is State.FINISHED and shard.progress.parent_id in self._shards:
+            has_parent = any(parent in self._shards for parent in shard.progress.parents)
+            if shard.state is State.FINISHED and has_parent:
                 continue  # ancestors first: a restart would take a parent without child for a leaf
             has_child = any(child in ids for child in self._children.get(shard_id, ()))
             self.handle(Unlisted(shard_id, listed_at, has_child))
+
+
+def _parents(shard: ListedShard) -> tuple[str, ...]:
+    return tuple(each for each in (shard.parent_id, shard.adjacent_id) if each is not None)
+
+
+def _progress(
+    shard: ListedShard,
+    position: Position,
+    tip_at: float | None = None,
+    ended_at: float | None = None,
+) -> ShardProgress:
+    parent_id, adjacent_id = shard.parent_id, shard.adjacent_id
+    return ShardProgress(shard.shard_id, parent_id, position, None, tip_at, ended_at, adjacent_id)

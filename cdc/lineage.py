@@ -1,10 +1,11 @@
 """Which shard is read from where, and when: the state machine of a stream's shards.
 
-A stream is a forest. A shard has at most one parent; it closes after some hours or when its
-partition splits, and its children go on. Changes of one key lie in one shard at a time, so order
-per key holds only if a parent is read to its end before a child is begun. That gives the states:
+A shard of DynamoDB Streams has at most one parent; it closes after some hours or when its partition
+splits, and its children go on. In Kinesis two shards can be merged into one, which has both as
+parents. Changes of one key lie in one shard at a time, so order per key holds only if a parent is
+read to its end before a child is begun. That gives the states:
 
-    BLOCKED    the parent still has unread records
+    BLOCKED    a parent still has unread records
     READY      wants an iterator at its position
     READING    has one
     DRAINED    read to its end; no child is listed yet
@@ -20,7 +21,8 @@ The rules, each of them a bug somewhere else:
   lists counts as read, or its children would wait for ever. A partial answer makes no orphans.
 - `AFTER s` refused as trimmed, while the shard was proven read up to less than the retention ago,
   is no gap: all that is unread is newer. It is read from its start, and s and before are dropped.
-- START answers even where records were trimmed, so its age is checked before it is used.
+- START answers even where records were trimmed, so its age is checked before it is used. Kinesis
+  answers that way at every position, so there each is checked (`Horizon.is_told`).
 - Anything else that is refused is LOST. Never a silent jump.
 
 A pair of state and event that is not in `TRANSITIONS` is a bug (`IllegalTransition`), not a data
@@ -76,10 +78,14 @@ class IllegalTransition(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """How long the stream keeps records, and how early a position counts as unreadable."""
+    """How long the stream keeps records, and how early a position counts as unreadable.
+
+    `is_told`: the service refuses a position behind which records were trimmed.
+    """
 
     retention_seconds: float = RETENTION_SECONDS
     margin_seconds: float = MARGIN_SECONDS
+    is_told: bool = True
 
     def is_past(self, since: float | None, now: float) -> bool:
         """True if a record as old as `since` may be trimmed; an unknown age is not called past."""
@@ -175,8 +181,8 @@ def _refuse(shard: Shard, event: PositionRefused, horizon: Horizon) -> Shard:
 
 
 def _check_start(shard: Shard, event: TimePassed, horizon: Horizon) -> Shard:
-    at_start = isinstance(shard.progress.position, FromStart)
-    if at_start and horizon.is_past(unread_since(shard.progress), event.now):
+    is_silent = isinstance(shard.progress.position, FromStart) or not horizon.is_told
+    if is_silent and horizon.is_past(unread_since(shard.progress), event.now):
         return _lose(shard, "its first records are older than the stream's retention")
     return shard
 

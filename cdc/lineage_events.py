@@ -14,7 +14,7 @@ class ShardEvent:
 
 @dataclass(frozen=True, slots=True)
 class ParentFinished(ShardEvent):
-    """The parent was read to its end. `ended_at`: no record of the child is older."""
+    """Every parent was read to its end. `ended_at`: no record of the child is older."""
 
     ended_at: float | None
 
@@ -31,7 +31,7 @@ class IteratorOpened(ShardEvent):
 
 @dataclass(frozen=True, slots=True)
 class IteratorLost(ShardEvent):
-    """The iterator is older than 15 minutes; the position stays."""
+    """The iterator is older than the service allows; the position stays."""
 
 
 @dataclass(frozen=True, slots=True)

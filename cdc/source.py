@@ -18,7 +18,9 @@ from cdc.position import Position
 class SourceDescription:
     """What the service says of the table and its stream.
 
-    `indexes`: attribute names of its secondary indexes.
+    `indexes`: attribute names of its secondary indexes. `is_ordered`: the stream has each change
+    once, and those of one item in order. `tells_trimmed`: a position is refused whose records it
+    keeps no more.
     """
 
     table_name: str
@@ -30,15 +32,21 @@ class SourceDescription:
     size_bytes: int
     retention_seconds: float
     indexes: tuple[tuple[str, ...], ...] = ()
+    is_ordered: bool = True
+    tells_trimmed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class ListedShard:
-    """One shard as listed. `is_closed`: it has an ending sequence number."""
+    """One shard as listed. `is_closed`: it has an ending sequence number.
+
+    `adjacent_id`: the other parent of a shard that two were merged into.
+    """
 
     shard_id: str
     parent_id: str | None
     is_closed: bool
+    adjacent_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

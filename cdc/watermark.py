@@ -80,5 +80,5 @@ def _is_beyond(shard: Shard, instant: float) -> bool:
 
 
 def _leaves(shards: list[Shard]) -> list[Shard]:
-    parents = {shard.progress.parent_id for shard in shards}
+    parents = {parent for shard in shards for parent in shard.progress.parents}
     return [shard for shard in shards if shard.progress.shard_id not in parents]

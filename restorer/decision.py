@@ -2,7 +2,8 @@
 
 Age is `cdc.checkpoint.age_seconds`, for a snapshot on *arrival*: now plus the predicted time of its
 download. fresh: age < 18 h. near-expired: 18 h ≤ age < 24 h. expired: age ≥ 24 h, or its horizon
-(`resumable_until`, five minutes before the stream trims) has passed, or it has none.
+(`resumable_until`, five minutes before the stream trims) has passed, or it has none. A stream of
+Kinesis may keep records for longer; both thresholds then are as much later.
 
 The best state there is decides. For role central, the first row that applies:
 

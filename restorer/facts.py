@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from cdc.checkpoint import Lineage
+from cdc.checkpoint import RETENTION_SECONDS, Lineage
 from snapshotter.format import CatalogEntry, Pointer
 
 Role = Literal["central", "edge", "operator"]
@@ -141,6 +141,7 @@ class Policy:
 
     `engine` and `storage_versions`: what this node can open, None for anything. `refresh_seconds`:
     the table is read anew that often, without its stream; None where the stream is followed.
+    `retention_seconds`: of the stream; ages count from there.
     """
 
     role: Role = "central"
@@ -154,6 +155,7 @@ class Policy:
     near_expired_seconds: float = 18 * 3600.0
     expired_seconds: float = 24 * 3600.0
     refresh_seconds: float | None = None
+    retention_seconds: float = RETENTION_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

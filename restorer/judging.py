@@ -46,7 +46,7 @@ def age_of(state: Candidate | LocalFile, at: float, policy: Policy) -> tuple[Age
         return ("fresh" if seconds <= policy.refresh_seconds else "expired"), seconds
     if until is None:
         return "expired", None
-    seconds = age_seconds(until, at)
+    seconds = age_seconds(until, at, retention_seconds=policy.retention_seconds)
     if seconds >= policy.expired_seconds or at >= until:
         return "expired", seconds
     return ("near_expired" if seconds >= policy.near_expired_seconds else "fresh"), seconds

@@ -68,7 +68,7 @@ class Publisher:
         *,
         holder: str,
         digest: DigestAlgorithm = "blake3",
-        retention_seconds: float = checkpoints.RETENTION_SECONDS,
+        retention_seconds: float | None = None,
         producer: str = "snowmelt",
         pack_bytes: int = PACK_BYTES,
     ) -> None:
