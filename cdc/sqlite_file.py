@@ -110,10 +110,19 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         # Overwriting deleted cells with zeros dirties pages that snapshots would store again.
         connection.execute("PRAGMA secure_delete=OFF")
         connection.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB}")
+        _spill_beside(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _spill_beside(connection: sqlite3.Connection, path: Path) -> None:
+    """Let SQLite sort beside a file of this process: a container's root may be read-only."""
+    chosen = connection.execute("PRAGMA temp_store_directory").fetchone()
+    if not chosen or not Path(chosen[0]).is_dir():
+        directory = str(path.absolute().parent).replace("'", "''")
+        connection.execute(f"PRAGMA temp_store_directory='{directory}'")
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:

@@ -33,6 +33,32 @@ def _made(path: Path) -> Path:
     return path
 
 
+_SPILL = """
+import os, sys
+from pathlib import Path
+from cdc.sqlite_file import connect_writer
+
+connection = connect_writer(Path(sys.argv[1]))
+connection.execute("PRAGMA temp_store = FILE")
+connection.execute("PRAGMA temp.cache_size = 1")
+connection.execute("CREATE TEMP TABLE spilled (value)")
+connection.executemany("INSERT INTO spilled VALUES (?)", [(b"x" * 1000,)] * 1000)
+for descriptor in range(64):
+    if os.path.islink(f"/proc/self/fd/{descriptor}"):
+        print(os.readlink(f"/proc/self/fd/{descriptor}"))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="open files are looked up in /proc")
+def test_what_sqlite_spills_lies_beside_the_file(path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", _SPILL, str(path)], capture_output=True, text=True, check=True
+    )
+
+    (spilled,) = [line for line in run.stdout.splitlines() if "etilqs" in line]
+    assert spilled.startswith(f"{path.parent}/")
+
+
 # ---------------------------------------------------------------- one owner
 
 
