@@ -35,7 +35,7 @@ _PROVIDERS = {
 
 _building = threading.Lock()  # making sessions and clients is not thread-safe in botocore
 
-Service = Literal["dynamodb", "dynamodbstreams", "sts", "s3"]
+Service = Literal["dynamodb", "dynamodbstreams", "kinesis", "sts", "s3"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,24 @@ class AwsParams:
     iam_role_source: Literal["auto", "metadata", "env"] = "auto"
     endpoint_url: str | None = None
     streams_endpoint_url: str | None = None
+    kinesis_endpoint_url: str | None = None
 
     def endpoint_of(self, service: Service) -> str | None:
         """The explicit endpoint of a service, or None for the SDK's own choice.
 
-        Streams follow `endpoint_url` on emulators only: an endpoint of AWS serves one service.
+        Both kinds of streams follow `endpoint_url` on emulators only: an endpoint of AWS serves one
+        service.
         """
         if service == "sts":
             return None
-        if service != "dynamodbstreams" or self.streams_endpoint_url:
-            return self.streams_endpoint_url if service == "dynamodbstreams" else self.endpoint_url
+        streams = {
+            "dynamodbstreams": self.streams_endpoint_url,
+            "kinesis": self.kinesis_endpoint_url,
+        }
+        if service not in streams:
+            return self.endpoint_url
+        if streams[service]:
+            return streams[service]
         host = urlsplit(self.endpoint_url or "").hostname or ""
         return None if host.endswith(_AWS_DOMAINS) else self.endpoint_url
 
@@ -187,7 +195,7 @@ def _make_client(session: Any, service: Service, params: AwsParams, **config: An
         "max_pool_connections": MOST_CONNECTIONS,
         "tcp_keepalive": True,
         # The service judges: botocore refuses the shorter sequence numbers of emulators.
-        "parameter_validation": service not in ("dynamodb", "dynamodbstreams"),
+        "parameter_validation": service not in ("dynamodb", "dynamodbstreams", "kinesis"),
         # Other stores answer newer checksum headers with refusals, or store them in the object.
         "request_checksum_calculation": "when_required",
         "response_checksum_validation": "when_required",

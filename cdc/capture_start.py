@@ -21,7 +21,7 @@ from cdc.batch import empty_batch
 from cdc.bootstrap import begin_scan, segments_for
 from cdc.capture_status import CaptureSettings
 from cdc.checkpoint import Checkpoint, Lineage
-from cdc.errors import CdcError, LineageChanged
+from cdc.errors import CdcError, LineageChanged, StreamEnabling
 from cdc.graph import ShardGraph
 from cdc.lineage import Horizon
 from cdc.polling import Workers
@@ -121,7 +121,8 @@ class Patience:
             except CdcError as error:
                 failures += 1
                 self._troubles.failed(operation, error, self._now())
-                gives_up = self._troubles.is_first_start and failures >= _FIRST_START_TRIES
+                is_first = self._troubles.is_first_start and not isinstance(error, StreamEnabling)
+                gives_up = is_first and failures >= _FIRST_START_TRIES
                 if gives_up or reaction(error) not in (Reaction.RETRY, Reaction.PERSIST):
                     raise
                 self._on_trouble()

@@ -1,8 +1,8 @@
-"""What botocore raises, told in the words of `cdc.errors`: one function, used by `cdc.dynamodb`.
+"""What botocore raises, told in the words of `cdc.errors`: one function for all sources.
 
 A message is one line: action, resource, place, and the first line of what the service said (further
 lines of a signature error repeat the request with its session token). Codes are those of the API
-references of DynamoDB and DynamoDB Streams, and what DynamoDB Local and others answer instead.
+references of DynamoDB, its Streams and Kinesis, and what DynamoDB Local and others answer instead.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from cdc.errors import (
 _KINDS: dict[type[CdcError], tuple[str, ...]] = {
     Throttled: (
         "BandwidthLimitExceeded",
+        "KMSThrottlingException",
         "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
@@ -89,18 +90,23 @@ _NETWORK = (
     boto.IncompleteReadError,
 )
 _NO_REGION = (boto.NoRegionError, boto.InvalidRegionError, boto.EndpointProviderError)
-_TABLE_ACTIONS = {"DescribeTable", "Scan"}
+_TABLE_ACTIONS = {"DescribeTable", "DescribeKinesisStreamingDestination", "GetItem", "Scan"}
+_STREAM_ACTIONS = {"DescribeStream", "DescribeStreamSummary", "ListShards"}
+# How the services begin what they say of a stream, not of a shard, that is missing.
+_NO_STREAM = ("Requested resource not found: Stream", "Stream ")
+_INVALID = ("ValidationException", "InvalidArgumentException")
 _MOST_CHARACTERS = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What was asked of whom. `action` as in IAM without its prefix, e.g. GetRecords."""
+    """What was asked of whom. `action` as in IAM without its `prefix`, e.g. GetRecords."""
 
     action: str
     resource: str
     region: str
     endpoint: str
+    prefix: str = "dynamodb"
 
     @property
     def table(self) -> str:
@@ -108,7 +114,7 @@ class Call:
 
     @property
     def where(self) -> str:
-        return f"dynamodb:{self.action} on {self.resource} in {self.region or 'no region'}"
+        return f"{self.prefix}:{self.action} on {self.resource} in {self.region or 'no region'}"
 
 
 def translate(error: Exception, call: Call) -> CdcError:
@@ -142,13 +148,15 @@ def _of_service(error: boto.ClientError, call: Call) -> CdcError:
     if code == "ResourceNotFoundException":
         return _not_found(said, call)
     kind = _KIND_OF_CODE.get(code) or _kind_of_status(status)
-    if code == "ValidationException" and call.action == "GetRecords" and "iterator" in said.lower():
+    if code in _INVALID and call.action == "GetRecords" and "iterator" in said.lower():
         kind = IteratorExpired  # a damaged iterator is replaced like an expired one
+    if code in _INVALID and call.action == "GetShardIterator" and "did not come from" in said:
+        kind = ShardNotFound  # a stream that was made anew has the name and the ARN of the old one
     hint = None
     if kind is AccessDenied:
         # Policies name streams, never shards.
         where = call.resource if call.action in _TABLE_ACTIONS else f"the stream of {call.table}"
-        hint = f"allow dynamodb:{call.action} on {where}"
+        hint = f"allow {call.prefix}:{call.action} on {where}"
     if kind is CredentialsRejected and "Signature" in code and "expired" in said.lower():
         hint = "check this machine's clock"
     if kind is SourceUnreachable:
@@ -170,7 +178,7 @@ def _not_found(said: str, call: Call) -> CdcError:
             f"{call.where}: no such table",
             hint=f"check the table's name, the region ({call.region or 'not set'}) and the account",
         )
-    if call.action == "DescribeStream" or said.startswith("Requested resource not found: Stream"):
+    if call.action in _STREAM_ACTIONS or said.startswith(_NO_STREAM):
         return StreamDisabled(f"{call.where}: no such stream: {said}")
     return ShardNotFound(f"{call.where}: {said}")
 

@@ -4,6 +4,7 @@ CdcError
 ├── Retryable        try again after a back-off
 │   ├── Throttled            the service asked for fewer calls
 │   ├── SourceUnreachable    time-out or connection trouble
+│   ├── StreamEnabling       it is being made
 │   └── IteratorExpired      ask for a new iterator from the last position
 ├── Degraded         try again for ever while running, loudly; permanent only at the first start
 │   ├── AccessDenied
@@ -55,8 +56,14 @@ class SourceUnreachable(Retryable):
     hint = "check the region, the endpoint and the network route (Streams needs its own endpoint)"
 
 
+class StreamEnabling(Retryable):
+    """The table's stream is being enabled: it will be there in a minute."""
+
+    hint = "nothing to do: it is waited for"
+
+
 class IteratorExpired(Retryable):
-    """An iterator lived longer than the 15 minutes that the service grants."""
+    """An iterator lived longer than the service grants."""
 
     hint = "nothing to do: reading goes on from the last position"
 

@@ -104,9 +104,9 @@ def read_listing(
 
 
 def listed_shard(shard: Mapping[str, Any]) -> ListedShard:
-    """A shard as DescribeStream has it."""
+    """A shard as DescribeStream and ListShards have it."""
     ending = (shard.get("SequenceNumberRange") or {}).get("EndingSequenceNumber")
     parent = shard.get("ParentShardId")
     # One string for all who name a shard: thousands are remembered for two days.
     shard_id, parent_id = sys.intern(shard["ShardId"]), sys.intern(parent) if parent else None
-    return ListedShard(shard_id, parent_id, bool(ending))
+    return ListedShard(shard_id, parent_id, bool(ending), shard.get("AdjacentParentShardId"))

@@ -22,7 +22,7 @@ from cdc.bootstrap import ScanAsk
 from cdc.errors import CdcError, StreamDisabled
 from cdc.pace import Ask
 from cdc.position import Position
-from cdc.records import RecordPage, ScanPage, parse_records, parse_scan
+from cdc.records import RecordPage, ScanPage, parse_scan
 from cdc.source import ShardListing, Source, SourceDescription
 
 Lane = Literal["stream", "scan"]
@@ -152,7 +152,7 @@ def poll(
             iterator = source.open_iterator(shard_id, position)
             began_at = monotonic()
         raw = source.get_records(iterator)
-        page = parse_records(raw.body)
+        page = raw.parse(raw.body)
     except CdcError as error:
         return PageFetched(shard_id, iterator, error=error, began_at=began_at)
     size_bytes = len(raw.body)

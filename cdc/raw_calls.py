@@ -1,4 +1,4 @@
-"""Calls that are made often, signed here, with their answers as bytes: GetRecords, Scan, iterators.
+"""Calls signed here, with their answers as bytes: GetRecords, iterators, Scan, GetItem.
 
 A poll through botocore takes 1 ms of CPU, through this a third of it, so that a thousand open
 shards fit beside the decoder. All that decides where a request goes and who sends it stays
@@ -20,13 +20,15 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 from cdc.signing import Keys, Place, signed_headers
 from cdc.whole import DamagedAnswer, fault_of
 
-# Any request of the service shows its endpoint; these have no further meaning.
-_SAMPLES: dict[str, tuple[str, dict[str, str]]] = {
+# Any request of the service shows its endpoint; these have no further meaning. Kinesis takes a
+# stream's name where Streams take its ARN.
+_SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "GetRecords": ("get_records", {"ShardIterator": "any"}),
     "GetShardIterator": (
         "get_shard_iterator",
-        {"StreamArn": "any", "ShardId": "any", "ShardIteratorType": "LATEST"},
+        {"StreamArn": "any", "StreamName": "any", "ShardId": "any", "ShardIteratorType": "LATEST"},
     ),
+    "GetItem": ("get_item", {"TableName": "any", "Key": {"any": {"S": "any"}}}),
     "Scan": ("scan", {"TableName": "any"}),
 }
 
@@ -51,6 +53,7 @@ class RawCalls:
         self._agent = client.meta.config.user_agent
         self._service = model.service_id.hyphenize()
         self._target = model.metadata["targetPrefix"]
+        self._content_type = f"application/x-amz-json-{model.metadata['jsonVersion']}"
         self._parser = create_parser(model.resolved_protocol)
         self._places: dict[str, Place] = {}
         self._finding = threading.Lock()
@@ -157,10 +160,12 @@ class RawCalls:
         return place
 
     def _find(self, operation: str) -> Place:
-        method, arguments = _SAMPLES[operation]
+        method, sample = _SAMPLES[operation]
+        known = self._client.meta.service_model.operation_model(operation).input_shape.members
+        arguments = {name: value for name, value in sample.items() if name in known}
         url = urlsplit(
             self._client.generate_presigned_url(method, Params=arguments, HttpMethod="POST")
         )
         scope = parse_qs(url.query)["X-Amz-Credential"][0].split("/")
         base = urlunsplit((url.scheme, url.netloc, url.path or "/", "", ""))
-        return Place(base, region=scope[-3], service=scope[-2])
+        return Place(base, scope[-3], scope[-2], self._content_type)

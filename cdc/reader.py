@@ -32,7 +32,7 @@ from cdc.lineage_events import (
 from cdc.pace import Ask, Discovery
 from cdc.polling import PageFetched, ShardsFetched, Workers, list_shards, poll
 from cdc.position import FromStart, sequence_order
-from cdc.records import StreamRecord
+from cdc.records import RecordPage, StreamRecord
 from cdc.schedule import Schedule
 from cdc.source import ShardListing, Source
 from cdc.troubles import Troubles
@@ -135,14 +135,14 @@ class StreamReader:
         self._troubles.succeeded(f"shard:{shard_id}")
         page, requested_at = fetched.page, fetched.requested_at
         self._largest_page = max(self._largest_page, fetched.size_bytes)
-        self._hand_over(shard_id, page.records, fetched.size_bytes, requested_at)
+        self._hand_over(shard_id, page, fetched.size_bytes, requested_at)
         if page.next_iterator is None:
             self.graph.handle(EndReached(shard_id, requested_at))
             del self._iterators[shard_id]
             self._schedule.drop(shard_id)
             return
         self._iterators[shard_id] = page.next_iterator
-        self._schedule_next(fetched, len(page.records), now)
+        self._schedule_next(fetched, page, now)
 
     def advance(self, service_now: float) -> None:
         """Move service time on. Raises Trimmed if a shard became unreadable."""
@@ -210,29 +210,36 @@ class StreamReader:
     def _since(self, shard_id: str) -> float | None:
         return unread_since(self.graph[shard_id].progress)
 
-    def _schedule_next(self, fetched: PageFetched, records: int, now: float) -> None:
-        shard_id = fetched.shard_id
-        if records >= FULL_PAGE_RECORDS or fetched.size_bytes >= FULL_PAGE_BYTES:
+    def _schedule_next(self, fetched: PageFetched, page: RecordPage, now: float) -> None:
+        shard_id, records = fetched.shard_id, len(page.records)
+        is_full = records >= FULL_PAGE_RECORDS or fetched.size_bytes >= FULL_PAGE_BYTES
+        if is_full if page.has_more is None else page.has_more:
             plan = self._schedule.full_page
-        elif records or self.graph[shard_id].tip.tip_at is None:
+        elif records or page.last or self.graph[shard_id].tip.tip_at is None:
             plan = self._schedule.part_page
         else:
             plan = self._schedule.idle_page
-        plan(shard_id, now, fetched.began_at, self._since(shard_id))
+        rest = page.rest_seconds - 1 / self._settings.shard_calls_per_second
+        plan(shard_id, now, fetched.began_at + max(0.0, rest), self._since(shard_id))
 
     def _hand_over(
-        self, shard_id: str, read: list[StreamRecord], size_bytes: int, requested_at: float
+        self, shard_id: str, page: RecordPage, size_bytes: int, requested_at: float
     ) -> None:
+        read = page.records
         wanted = self._wanted(shard_id, read)
-        self.empty_polls += not read
-        newest = wanted[-1] if wanted else None
+        newest = (wanted[-1].sequence, wanted[-1].created) if wanted else None
+        if page.last is not None:  # what is not for us is read, too
+            is_behind = sequence_order(page.last[0]) >= self.graph.first_wanted(shard_id)
+            newest = page.last if is_behind else None
+        is_empty = not read and page.last is None
+        self.empty_polls += is_empty
         self.graph.handle(
             PageRead(
                 shard_id,
                 requested_at,
-                is_empty=not read,
-                last_sequence=newest.sequence if newest else None,
-                newest_created=newest.created if newest else None,
+                is_empty=is_empty and not page.has_more,
+                last_sequence=newest[0] if newest else None,
+                newest_created=newest[1] if newest else None,
             )
         )
         if wanted:

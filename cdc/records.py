@@ -28,11 +28,24 @@ _ABSENT = frozenset({b"", b"null"})
 _Answer = TypeVar("_Answer")
 
 
+class Stamp(msgspec.Struct, frozen=True):
+    """What orders a change where the stream does not: when it was made, and out of what.
+
+    It was made within [`first_us`, `last_us`], epoch microseconds. `old`: the image before it.
+    """
+
+    event: str
+    first_us: int
+    last_us: int
+    old: msgspec.Raw | None = None
+
+
 class StreamRecord(msgspec.Struct, frozen=True):
     """One change. `sequence` is verbatim; `created` is in epoch seconds of the service's clock.
 
     `keys` and `image` are typed DynamoDB JSON. `image` is None for a REMOVE, and for a stream whose
-    view type carries no new images.
+    view type carries no new images. `stamp`: of a stream without order. `refused`: why it is no
+    change at all; then `keys` are its bytes.
     """
 
     event_name: EventName
@@ -41,14 +54,24 @@ class StreamRecord(msgspec.Struct, frozen=True):
     keys: msgspec.Raw
     image: msgspec.Raw | None = None
     is_ttl: bool = False
+    stamp: Stamp | None = None
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordPage:
-    """One page of a shard in sequence order. `next_iterator` None: the shard has ended."""
+    """One page of a shard in sequence order. `next_iterator` None: the shard has ended.
+
+    `last`: sequence number and time of its last record, where that may be of another table.
+    `has_more`: whether the service says that the shard holds more by now, None if it does not say.
+    `rest_seconds`: how long the service wants to be left alone after so many bytes.
+    """
 
     records: list[StreamRecord]
     next_iterator: str | None
+    last: tuple[str, float] | None = None
+    has_more: bool | None = None
+    rest_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +132,7 @@ def parse_records(body: bytes) -> RecordPage:
             record.change.sequence_number,
             record.change.approximate_creation_date_time,
             record.change.keys,
-            _present(record.change.new_image),
+            present(record.change.new_image),
             record.identity is not None and _is_ttl(record.identity),
         )
         for record in answer.records
@@ -120,7 +143,7 @@ def parse_records(body: bytes) -> RecordPage:
 def parse_scan(body: bytes) -> ScanPage:
     """The page in a Scan body. Raises SourceUnreachable (retryable) for a malformed body."""
     answer = _parse(_SCAN, body, "Scan")
-    last = _present(answer.last_evaluated_key)
+    last = present(answer.last_evaluated_key)
     capacity = answer.consumed_capacity
     return ScanPage(
         answer.items,
@@ -129,7 +152,8 @@ def parse_scan(body: bytes) -> ScanPage:
     )
 
 
-def _present(raw: msgspec.Raw) -> msgspec.Raw | None:
+def present(raw: msgspec.Raw) -> msgspec.Raw | None:
+    """The value, if there is one: an absent member reads as nothing, one that is null as null."""
     return None if bytes(raw) in _ABSENT else raw
 
 

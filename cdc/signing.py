@@ -33,6 +33,7 @@ class Place:
     url: str
     region: str
     service: str
+    content_type: str = CONTENT_TYPE
 
     @property
     def host(self) -> str:
@@ -52,7 +53,7 @@ class Place:
 def signed_headers(place: Place, target: str, body: bytes, keys: Keys, at: str) -> dict[str, str]:
     """The headers of the request. `at`: the moment as 20260131T235959Z; `target`: X-Amz-Target."""
     headers = {
-        "content-type": CONTENT_TYPE,
+        "content-type": place.content_type,
         "host": place.host,
         "x-amz-date": at,
     }

@@ -1,17 +1,20 @@
 """The contract of a change source, in plain values and bytes, so that other processes fit in.
 
-Ordering: records of one shard come in sequence order; nothing is ordered across shards.
+Ordering: records of one shard come in sequence order; nothing is ordered across shards. Where the
+description says `is_ordered`, changes of one item follow each other along the shards' lineage.
 Idempotence: every call may be repeated; reading a position twice gives the same records.
 Errors: those of `cdc.errors`, and no others: Retryable, Degraded, PositionLost, Permanent.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from cdc.keys import KeySchema
 from cdc.position import Position
+from cdc.records import RecordPage, parse_records
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,14 @@ class ShardListing:
 
 @dataclass(frozen=True, slots=True)
 class RawPage:
-    """An undecoded answer. `requested_at`: service time at which the request began."""
+    """An undecoded answer. `requested_at`: service time at which the request began.
+
+    `parse` makes a page of GetRecords of the body.
+    """
 
     body: bytes
     requested_at: float
+    parse: Callable[[bytes], RecordPage] = parse_records
 
 
 class Source(Protocol):
@@ -93,10 +100,13 @@ class Source(Protocol):
         """The children of one shard, possibly with other shards; never complete."""
 
     def open_iterator(self, shard_id: str, position: Position) -> str:
-        """An iterator at the position. Raises Trimmed or ShardNotFound."""
+        """An iterator at the position. Raises Trimmed or ShardNotFound.
+
+        From the start, it may leave out records that are older than the position's `skip_before`.
+        """
 
     def get_records(self, iterator: str) -> RawPage:
-        """One page, at most 1,000 records or 1 MB. Raises IteratorExpired."""
+        """One page. Raises IteratorExpired."""
 
     def scan(
         self, segment: int, total_segments: int, start_key: str | None, limit: int | None = None
@@ -108,3 +118,11 @@ class Source(Protocol):
 
     def now(self) -> float:
         """The service's time, epoch seconds: the local clock corrected by its Date headers."""
+
+
+@runtime_checkable
+class ItemReader(Protocol):
+    """What a source whose stream has no order offers besides."""
+
+    def get_item(self, key: str) -> RawPage:
+        """The item with this key (typed JSON), as of a moment not before the request."""
