@@ -25,10 +25,12 @@ EventName = Literal["INSERT", "MODIFY", "REMOVE"]
 
 _TTL_PRINCIPAL = "dynamodb.amazonaws.com"
 _ABSENT = frozenset({b"", b"null"})
+_ABSENT_BYTES = max(map(len, _ABSENT))
 _Answer = TypeVar("_Answer")
 
 
-class Stamp(msgspec.Struct, frozen=True):
+# gc=False: there are many of these, they form no cycles, and the collector would look at all.
+class Stamp(msgspec.Struct, frozen=True, gc=False):
     """What orders a change where the stream does not: when it was made, and out of what.
 
     It was made within [`first_us`, `last_us`], epoch microseconds. `old`: the image before it.
@@ -40,7 +42,7 @@ class Stamp(msgspec.Struct, frozen=True):
     old: msgspec.Raw | None = None
 
 
-class StreamRecord(msgspec.Struct, frozen=True):
+class StreamRecord(msgspec.Struct, frozen=True, gc=False):
     """One change. `sequence` is verbatim; `created` is in epoch seconds of the service's clock.
 
     `keys` and `image` are typed DynamoDB JSON. `image` is None for a REMOVE, and for a stream whose
@@ -86,19 +88,19 @@ class ScanPage:
     capacity_units: float | None = None
 
 
-class _Identity(msgspec.Struct):
+class _Identity(msgspec.Struct, gc=False):
     principal: str | None = msgspec.field(default=None, name="PrincipalId")
     type: str | None = msgspec.field(default=None, name="Type")
 
 
-class _Change(msgspec.Struct, rename="pascal"):
+class _Change(msgspec.Struct, rename="pascal", gc=False):
     sequence_number: str
     approximate_creation_date_time: float
     keys: msgspec.Raw
     new_image: msgspec.Raw = msgspec.Raw()  # msgspec reads Raw | None as None alone
 
 
-class _Record(msgspec.Struct):
+class _Record(msgspec.Struct, gc=False):
     change: _Change = msgspec.field(name="dynamodb")
     event_name: EventName = msgspec.field(name="eventName")
     identity: _Identity | None = msgspec.field(default=None, name="userIdentity")
@@ -154,7 +156,8 @@ def parse_scan(body: bytes) -> ScanPage:
 
 def present(raw: msgspec.Raw) -> msgspec.Raw | None:
     """The value, if there is one: an absent member reads as nothing, one that is null as null."""
-    return None if bytes(raw) in _ABSENT else raw
+    # By length first: comparing takes a copy, and images are large.
+    return None if len(raw) <= _ABSENT_BYTES and bytes(raw) in _ABSENT else raw
 
 
 def _is_ttl(identity: _Identity) -> bool:
