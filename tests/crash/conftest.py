@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 
 from tests.crash.lives import SCAN_PAGE_ITEMS, Bench, Gate, Told
-from tests.crash.nodes import MortalNode, Zygote
+from tests.crash.nodes import MortalNode
 from tests.crash.stories import Landed
 from tests.crash.tally import KEY
+from tests.forking.client import Zygote
 from tests.simulators.service import RealClock, simulated_service
 from tests.simulators.stream import SimulatedTable
 
 
 @pytest.fixture(scope="module")
 def zygote() -> Iterator[Zygote]:
-    zygote = Zygote()
+    zygote = Zygote("tests.crash.zygote")
     yield zygote
     zygote.close()
 

@@ -21,8 +21,9 @@ from cdc.keys import Item
 from cdc.rebuild import canonical_item
 from snowmelt.errors import NodeError
 from tests.crash.audit import Committed, committed
-from tests.crash.nodes import MortalNode, Zygote
+from tests.crash.nodes import MortalNode
 from tests.e2e.nodes import Document, Key, differences
+from tests.forking.client import Zygote
 from tests.simulators.service import RealClock
 from tests.simulators.stream import Served, SimulatedTable
 

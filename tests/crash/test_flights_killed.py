@@ -16,7 +16,7 @@ import pytest
 
 from snowmelt.errors import NodeError
 from tests.crash.audit import committed
-from tests.crash.nodes import MortalNode, Zygote
+from tests.crash.nodes import MortalNode
 from tests.crash.tally import KEY
 from tests.e2e.changes import change
 from tests.e2e.nodes import (
@@ -28,6 +28,7 @@ from tests.e2e.nodes import (
     table_params,
 )
 from tests.flights import FLIGHTS, KEYS, flights, load
+from tests.forking.client import Zygote
 from tests.servers.dynamodb_local import DynamoDBLocal
 from tests.servers.seaweedfs import SeaweedFS
 
@@ -120,7 +121,7 @@ def _document(table: Flights, snapshots: Document, engine: str, mode: str, home:
 
 @pytest.fixture
 def zygote() -> Iterator[Zygote]:
-    zygote = Zygote()
+    zygote = Zygote("tests.crash.zygote")
     yield zygote
     zygote.close()
 

@@ -1,25 +1,15 @@
-"""A process that has loaded the product with its gates, and forks one that runs a verb on request.
+"""The process of `tests.forking.server`, with a gate around each effect of the product.
 
-Loading takes most of a short life; hundreds of processes that are killed need not do it again.
-Requests and answers are lines of JSON:
-
-    {"run": [words], "home", "log", "environment", "trace", "at", "countdown"}  ->  {"pid"}
-    {"wait": pid, "seconds"}  ->  {"status": exit code, -signal, or null for running still}
+A request for a run has besides: "trace", "at", "countdown" (`tests.crash.effects`).
 """
 
-import json
-import os
-import sys
-import time
-import traceback
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests import loaded
 from tests.crash import audit, effects
-
-_POLL_SECONDS = 0.005
+from tests.forking.server import Order, serve
 
 
 def _load() -> None:
@@ -73,57 +63,10 @@ def _scale_down() -> None:
     limits.__kwdefaults__["limit"] = 2
 
 
-def _run(order: dict[str, Any]) -> None:
-    """In the child: become the verb, and end with it."""
-    os.chdir(order["home"])
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for number, descriptor in ((0, nothing), (1, log), (2, log)):
-        os.dup2(descriptor, number)
-    sys.stdin = os.fdopen(0)
-    sys.stdout = os.fdopen(1, "w", buffering=1)
-    sys.stderr = os.fdopen(2, "w", buffering=1)
-    os.environ.update(order["environment"])
+def _arm(order: Order) -> None:
     effects.arm(Path(order["trace"]), order["at"], order["countdown"])
-    from snowmelt.cli import execute
-
-    code = 1
-    try:
-        code = execute(order["run"])
-    except Exception:  # noqa: BLE001 - a fork must not go on as its parent
-        traceback.print_exc()
-    sys.stdout.flush()
-    os._exit(code)
 
 
-def _wait(pid: int, seconds: float) -> int | None:
-    end = time.monotonic() + seconds
-    while True:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() > end:
-            return None
-        time.sleep(_POLL_SECONDS)
-
-
-def _say(**answer: Any) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
-
-
-def main() -> None:
+if __name__ == "__main__":
     _load()
-    _say(ready=True)
-    for line in sys.stdin:
-        order = json.loads(line)
-        if "run" in order:
-            pid = os.fork()
-            if pid == 0:
-                _run(order)
-            _say(pid=pid)
-        else:
-            _say(status=_wait(order["wait"], order["seconds"]))
-
-
-main()
+    serve(before=_arm)

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import yaml
@@ -24,6 +25,7 @@ from cdc.keys import Item
 from cdc.rebuild import canonical_item
 from snowmelt import client
 from snowmelt.errors import NodeUnreachable
+from tests.forking.client import zygote
 from tests.servers.dynamodb_local import DynamoDBLocal
 from tests.servers.process import FOREIGN_VARIABLES, free_ports
 from tests.servers.seaweedfs import SeaweedFS
@@ -144,15 +146,10 @@ class Node:
 
     def start(self) -> "Node":
         self.write_config()
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "snowmelt", "run", "-c", str(self.config)],
-                env=environment_of(self.environment),
-                cwd=self.home,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        words = ["run", "-c", str(self.config)]
+        self._process = started(
+            words, self.home, environment=self.environment, output=self.log, errors=self.log
+        )
         return self
 
     def stop(self) -> int:
@@ -300,17 +297,42 @@ def snowmelt(
     *words: str, directory: Path, environment: Mapping[str, str] | None = None
 ) -> Finished:
     """Run a verb to its end."""
-    done = subprocess.run(
-        [sys.executable, "-m", "snowmelt", *words],
-        env=environment_of(environment or {}),
-        cwd=directory,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
-    return Finished(done.returncode, done.stdout, done.stderr)
+    with TemporaryDirectory() as folder:
+        output, errors = Path(folder, "output"), Path(folder, "errors")
+        process = started(
+            words, directory, environment=environment or {}, output=output, errors=errors
+        )
+        try:
+            code = process.wait(timeout=PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        return Finished(code, output.read_text(), errors.read_text())
+
+
+def started(
+    words: Sequence[str],
+    directory: Path,
+    *,
+    environment: Mapping[str, str],
+    output: Path,
+    errors: Path,
+) -> Process:
+    """A verb as a process: forked, because loading takes most of its CPU; by the interpreter where
+    the environment says what it is to load.
+    """
+    whole = environment_of(environment)
+    if "PYTHONPATH" not in environment:
+        return zygote().run(words, cwd=directory, environment=whole, output=output, errors=errors)
+    with output.open("ab") as out, errors.open("ab") as err:
+        return subprocess.Popen(
+            [sys.executable, "-m", "snowmelt", *words],
+            env=whole,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+        )
 
 
 def environment_of(more: Mapping[str, str]) -> dict[str, str]:

@@ -6,15 +6,13 @@ It is forked by a process that has loaded the command, because to load it takes 
 
 from __future__ import annotations
 
-import atexit
-import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from tests.forking.client import zygote
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 90
@@ -45,47 +43,13 @@ def snowmelt(*arguments: str, cwd: Path, environment: dict[str, str] | None = No
     environment = {**ENVIRONMENT, "HOME": str(cwd), **(environment or {})}
     with TemporaryDirectory() as folder:  # not in `cwd`, which may be on a full disk
         output, errors = Path(folder, "output"), Path(folder, "errors")
-        code = _forks().run(
-            words=arguments,
-            cwd=str(cwd),
-            environment=environment,
-            output=str(output),
-            errors=str(errors),
+        process = zygote().run(
+            arguments, cwd=cwd, environment=environment, output=output, errors=errors
         )
-        told = output.read_text(), errors.read_text()
-    if code is None:
-        raise AssertionError(f"{arguments} took too long:\n{told[0]}\n{told[1]}")
-    return Ended(arguments, code, told[0], tuple(told[1].splitlines()))
-
-
-class _Forks:
-    """The process that forks commands."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.snowmelt.forks"],
-            cwd=ROOT,
-            env=ENVIRONMENT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        atexit.register(self._close)
-
-    def run(self, **order: object) -> int | None:
-        """How a command ended; None if it was killed because it took too long."""
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps({**order, "seconds": SECONDS}) + "\n")
-        self._process.stdin.flush()
-        code: int | None = json.loads(self._process.stdout.readline())
-        return code
-
-    def _close(self) -> None:
-        with self._process:  # which closes its input, and so ends it
-            pass
-
-
-@cache
-def _forks() -> _Forks:
-    return _Forks()
+        try:
+            code = process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            said = f"{output.read_text()}\n{errors.read_text()}"
+            raise AssertionError(f"{arguments} took too long:\n{said}") from None
+        return Ended(arguments, code, output.read_text(), tuple(errors.read_text().splitlines()))
