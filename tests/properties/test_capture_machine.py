@@ -116,6 +116,15 @@ class CaptureOfATable(RuleBasedStateMachine):
 
         self.clock.after(seconds, split)
 
+    @rule(number=st.integers(0, 20), seconds=st.sampled_from([0.0, 0.3, 1.5]))
+    def merge(self, number: int, seconds: float) -> None:
+        def merge() -> None:
+            shards = self.table.open_shards()
+            self.table.merge(shards[number % len(shards)].shard_id)
+
+        if not self.over_http:  # which speaks as DynamoDB Streams do
+            self.clock.after(seconds, merge)
+
     # ------------------------------------------------------------ the service
 
     @rule(listings=st.sampled_from(LISTINGS), late=st.sampled_from([0.0, 1.0, 40.0]))
@@ -215,7 +224,7 @@ class CaptureOfATable(RuleBasedStateMachine):
                 seen = [each for each in shards if known[each.shard_id].listed_from <= then]
                 return seen or shards
             case "leaves missing":
-                parents = {each.parent_id for each in shards}
+                parents = {up for each in shards for up in (each.parent_id, each.adjacent_id)}
                 leaves = {each.shard_id for each in shards} - parents
                 hidden = {each for each in sorted(leaves) if self.chance.random() < 0.5}
                 return [each for each in shards if each.shard_id not in hidden] or shards

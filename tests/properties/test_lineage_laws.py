@@ -8,13 +8,13 @@ from collections import defaultdict
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from cdc.capture_status import CaptureSettings
 from cdc.checkpoint import ShardProgress
 from cdc.errors import IteratorExpired, SourceUnreachable, Throttled
 from cdc.graph import ShardGraph
-from cdc.lineage import Horizon, State
+from cdc.lineage import Horizon
 from cdc.polling import PageFetched, ShardsFetched
 from cdc.position import End, progress_order, sequence_order
 from cdc.reader import StreamReader
@@ -62,6 +62,12 @@ class ReadingAStream(RuleBasedStateMachine):
         shards = self.table.open_shards()
         self.table.split(shards[number % len(shards)].shard_id)
 
+    @rule(number=st.integers(0, 20))
+    def merge(self, number: int) -> None:
+        lower = sorted(self.table.open_shards(), key=lambda shard: shard.low)[:-1]
+        if lower:
+            self.table.merge(lower[number % len(lower)].shard_id)
+
     @rule(seconds=st.sampled_from([0.3, 2.0, 70.0, 1000.0]))
     def wait(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -73,6 +79,13 @@ class ReadingAStream(RuleBasedStateMachine):
     )
     def refuse(self, operation: str, error: Throttled | SourceUnreachable, times: int) -> None:
         self.table.fail(operation, error, times=times)
+
+    @rule(number=st.integers(0, 20), seconds=st.sampled_from([2.0, 70.0]))
+    def hold_back(self, number: int, seconds: float) -> None:
+        """One shard is read later than the others."""
+        shards = self.table.open_shards()
+        held = shards[number % len(shards)].shard_id
+        self.table.fail("get_records", Throttled("rate"), seconds=seconds, shard_id=held)
 
     @rule()
     def list_now(self) -> None:
@@ -94,14 +107,6 @@ class ReadingAStream(RuleBasedStateMachine):
     @rule(seed=st.integers(0, 1000))
     def crash(self, seed: int) -> None:
         self._resume(seed)
-
-    @invariant()
-    def no_child_is_begun_before_its_parent_was_read(self) -> None:
-        graph = self.reader.graph
-        for shard in graph.shards():
-            parent = shard.progress.parent_id
-            if shard.state is State.READING and parent in graph.progress():
-                assert isinstance(graph[parent or ""].progress.position, End)
 
     def teardown(self) -> None:
         if not hasattr(self, "table"):
@@ -129,9 +134,17 @@ class ReadingAStream(RuleBasedStateMachine):
         wait = min(max(self.reader.next_at() - now, 0.0), 1.0)
         for result in self.workers.results(wait, 20):
             if isinstance(result, PageFetched):
+                self._check_parents(result.shard_id)
                 self.reader.take_page(result, self.workers.monotonic())
             elif isinstance(result, ShardsFetched):
                 self.reader.take_listing(result, self.workers.monotonic())
+
+    def _check_parents(self, shard_id: str) -> None:
+        known = self.reader.graph.progress()
+        shard = self.table.shards[shard_id]
+        for parent in (shard.parent_id, shard.adjacent_id):
+            if parent in known:
+                assert isinstance(known[parent].position, End), "read before its parent's end"
 
     def _commit(self) -> None:
         for page in self.reader.take_pending():

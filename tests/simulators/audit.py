@@ -2,13 +2,14 @@
 
 Between two checkpoints a shard's position moves over some records. The batch of that commit must
 be exactly these: as many as they are (none lost, none doubled), each item as its newest record says
-(order per key). Besides: a child moves only when its parent is at its end, positions never go
+(order per key). Besides: a child moves only when its parents are at their end, positions never go
 back, versions grow by one, and no item is scanned into the file twice.
 """
 
 import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from cdc.batch import Batch
@@ -72,9 +73,11 @@ class Audit:
             if before is not None:
                 orders = progress_order(before.position), progress_order(progress.position)
                 assert orders[0] <= orders[1], f"{shard_id} went back to {progress.position}"
-            parent = {**self._known, **checkpoint.shards}.get(progress.parent_id or "")
-            if parent is not None and not isinstance(progress.position, FromStart):
-                assert isinstance(parent.position, End), f"{shard_id} overtook its parent"
+            known = {**self._known, **checkpoint.shards}
+            parents = [known[parent] for parent in progress.parents if parent in known]
+            if not isinstance(progress.position, FromStart):
+                for parent in parents:
+                    assert isinstance(parent.position, End), f"{shard_id} overtook its parent"
 
     def _moved_over(self, before: Checkpoint | None, checkpoint: Checkpoint) -> list[Record]:
         """The records between the last checkpoint and this one, parents first."""
@@ -114,11 +117,10 @@ def _item(columns: Columns, row: dict[str, Any]) -> Item:
 
 
 def _depth(shards: Mapping[str, SimulatedShard]) -> Callable[[str], int]:
-    def depth(shard_id: str) -> int:
-        shard, steps = shards.get(shard_id), 0
-        while shard is not None and shard.parent_id is not None:
-            shard, steps = shards.get(shard.parent_id), steps + 1
-        return steps
+    @cache
+    def depth(shard_id: str | None) -> int:
+        shard = shards.get(shard_id or "")
+        return 0 if shard is None else 1 + max(depth(shard.parent_id), depth(shard.adjacent_id))
 
     return depth
 

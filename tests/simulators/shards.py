@@ -50,6 +50,7 @@ class SimulatedShard:
     records: list[Record] = field(default_factory=list)
     closed_at: float | None = None
     ending: str | None = None
+    adjacent_id: str | None = None
 
 
 class MalformedIterator(Exception):
@@ -104,6 +105,18 @@ class SimulatedStreams:
             middle = (shard.low + shard.high) // 2
             self._close(shard, ((shard.low, middle), (middle, shard.high)))
 
+    def merge(self, shard_id: str) -> None:
+        """Close a shard and its neighbour above, if it has one: one child of both goes on.
+
+        Streams of DynamoDB never do, those of Kinesis do.
+        """
+        with self.lock:
+            lower = self.shards[shard_id]
+            uppers = [shard for shard in self.open_shards() if shard.low == lower.high]
+            if uppers:
+                self._close(uppers[0], ())
+                self._close(lower, ((lower.low, uppers[0].high),), uppers[0].shard_id)
+
     def disable(self) -> None:
         """Close the stream; what it holds stays readable."""
         with self.lock:
@@ -149,7 +162,9 @@ class SimulatedStreams:
         shards = self.streams[stream_arn or self.stream_arn]
         return self.distort(
             [
-                ListedShard(shard.shard_id, shard.parent_id, shard.closed_at is not None)
+                ListedShard(
+                    shard.shard_id, shard.parent_id, shard.closed_at is not None, shard.adjacent_id
+                )
                 for _, shard in sorted(shards.items())
                 if shard.listed_from <= self.clock.now and not self._is_gone(shard)
             ]
@@ -196,17 +211,31 @@ class SimulatedStreams:
                 return page[:number]
         return page
 
-    def _add(self, parent_id: str | None, low: int, high: int, listed_from: float) -> None:
+    def _add(
+        self,
+        parent_id: str | None,
+        low: int,
+        high: int,
+        listed_from: float,
+        adjacent_id: str | None = None,
+    ) -> None:
         number, starting = next(self._numbers), str(next(self._sequences))
         shard_id = f"shardId-{int(self.clock.now * 1000):020d}-{number:08x}"
         shard = SimulatedShard(shard_id, parent_id, low, high, listed_from, starting)
+        shard.adjacent_id = adjacent_id
         self.shards[shard_id] = shard
 
-    def _close(self, shard: SimulatedShard, ranges: tuple[tuple[int, int], ...]) -> None:
+    def _close(
+        self,
+        shard: SimulatedShard,
+        ranges: tuple[tuple[int, int], ...],
+        adjacent_id: str | None = None,
+    ) -> None:
         shard.closed_at = self.clock.now
         shard.ending = str(next(self._sequences))
         for low, high in ranges:
-            self._add(shard.shard_id, low, high, self.clock.now + self.child_listed_after)
+            listed_from = self.clock.now + self.child_listed_after
+            self._add(shard.shard_id, low, high, listed_from, adjacent_id)
 
     def _horizon(self) -> float:
         return self.clock.now - RETENTION_SECONDS

@@ -193,7 +193,9 @@ class SimulatedTable(SimulatedStreams):
 
     def list_children(self, parent_id: str) -> ShardListing:
         self.called("list_children", parent_id)
-        children = [shard for shard in self.listed() if shard.parent_id == parent_id]
+        children = [
+            shard for shard in self.listed() if parent_id in (shard.parent_id, shard.adjacent_id)
+        ]
         return self._listing(children, is_complete=False)
 
     def open_iterator(self, shard_id: str, position: Position) -> str:
