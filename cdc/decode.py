@@ -26,6 +26,7 @@ from cdc.batch import Batch, Poison
 from cdc.column_rules import ColumnRules
 from cdc.columns import Columns
 from cdc.decode_engine import Decoded, DecodeEngine, Undecodable, key_identity
+from cdc.decode_input import Text
 from cdc.keys import KeySchema
 from cdc.misfits import without
 from cdc.records import StreamRecord
@@ -71,26 +72,23 @@ class Decoder:
         Raises Retryable if the memory limit is too small for the batch.
         """
         records = [record for page in pages for record in page.records]
-        images = [
-            None if record.event_name == "REMOVE" or record.image is None else bytes(record.image)
-            for record in records
-        ]
-        keys = [
-            bytes(record.keys) if image is None else None
-            for record, image in zip(records, images, strict=True)
-        ]
+        images = [None if record.event_name == "REMOVE" else record.image for record in records]
+        without = [position for position, image in enumerate(images) if image is None]
+        keys: list[Text | None] = [None] * len(records)
+        for position in without:
+            keys[position] = records[position].keys
         bad = {
             position: "the record has no new image"
-            for position, record in enumerate(records)
-            if images[position] is None and record.event_name != "REMOVE"
+            for position in without
+            if records[position].event_name != "REMOVE"
         }
         decoded = self._decode(images, keys, columns, bad)
         shards = [page.shard_id for page in pages for _ in page.records] if bad else []
         poison = [
-            self._poison(shards[i], records[i].sequence, reason, images[i] or keys[i] or b"")
+            self._poison(shards[i], records[i].sequence, reason, bytes(images[i] or keys[i] or b""))
             for i, reason in sorted(bad.items())
         ]
-        expired = sum(record.is_ttl for record in records if record.event_name == "REMOVE")
+        expired = sum(records[i].is_ttl for i in without if records[i].event_name == "REMOVE")
         return self._batch(decoded, poison, records=len(records), ttl_deletes=expired)
 
     def scan(self, items: Sequence[msgspec.Raw], columns: Columns) -> Batch:
@@ -98,11 +96,10 @@ class Decoder:
 
         Raises Retryable if the memory limit is too small for the batch.
         """
-        images = [bytes(item) for item in items]
         bad: dict[int, str] = {}
-        decoded = self._decode(images, [None] * len(images), columns, bad)
+        decoded = self._decode(items, [None] * len(items), columns, bad)
         poison = [
-            self._poison(SCAN, hashlib.sha256(images[i]).hexdigest()[:32], reason, images[i])
+            self._poison(SCAN, hashlib.sha256(items[i]).hexdigest()[:32], reason, bytes(items[i]))
             for i, reason in sorted(bad.items())
         ]
         return self._batch(decoded, poison, records=len(items), ttl_deletes=0)
@@ -131,8 +128,8 @@ class Decoder:
 
     def _decode(
         self,
-        images: Sequence[bytes | None],
-        keys: Sequence[bytes | None],
+        images: Sequence[Text | None],
+        keys: Sequence[Text | None],
         columns: Columns,
         bad: dict[int, str],
     ) -> Decoded:
@@ -151,7 +148,7 @@ class Decoder:
         return self._engine.decode([images[i] for i in sound], [keys[i] for i in sound], columns)
 
     def _complaints(
-        self, images: Sequence[bytes | None], keys: Sequence[bytes | None]
+        self, images: Sequence[Text | None], keys: Sequence[Text | None]
     ) -> dict[int, str]:
         """What a look at each record alone says against it: position and reason."""
         found: dict[int, str] = {}
@@ -164,8 +161,8 @@ class Decoder:
 
     def _bisect(
         self,
-        images: Sequence[bytes | None],
-        keys: Sequence[bytes | None],
+        images: Sequence[Text | None],
+        keys: Sequence[Text | None],
         positions: Sequence[int],
         columns: Columns,
     ) -> dict[int, str]:

@@ -21,17 +21,15 @@ import pyarrow.compute as pc
 from cdc.batch import schema_of
 from cdc.column_rules import ColumnRules
 from cdc.columns import Columns, promote
+from cdc.decode_input import Input, Text, slices
+from cdc.decode_leaves import LeafDecode
 from cdc.decode_sql import rows_query
 from cdc.errors import Retryable
 from cdc.keys import KeySchema
 from cdc.misfits import Leftovers, leftovers
-from cdc.nested import plain_from_typed
+from cdc.nested_columns import plain_column
 
 _INPUT = "decoder_input"
-# A statement needs about ten times the bytes of its images: 8 MB leave room within 512.
-_SLICE_BYTES = 8 * 1024 * 1024
-# What has a plain form for people; a NULL marker is no value, and base64 in quotes looks like text.
-_PLAIN = ('{"M":', '{"L":', '{"S":', '{"N":', '{"BOOL":', '{"SS":', '{"NS":', '{"BS":')
 
 
 class Undecodable(Exception):
@@ -80,38 +78,68 @@ class DecodeEngine:
             },
         )
 
-        self._input = _Input()
+        self._input = Input("image", "keys")
         self._connection.register(_INPUT, self._input)
+        self._leaves = LeafDecode(self._connection, keys, rules.excluded)
 
     def close(self) -> None:
         self._connection.close()
 
     def decode(
-        self, images: Sequence[bytes | None], keys: Sequence[bytes | None], columns: Columns
+        self, images: Sequence[Text | None], keys: Sequence[Text | None], columns: Columns
     ) -> Decoded:
         """One row for each identity, the last change winning; the columns may have grown.
 
         `images` and `keys`: typed JSON; a key only where there is no image, for a deleted item.
         Raises Undecodable for bad data, Retryable if the memory limit is too small.
         """
-        cells = self._cells(images, keys, columns)
+        is_dead = pa.array([image is None for image in images], pa.bool_())
+        cells = self._cells(images, keys, is_dead, columns)
         budget = self._rules.budget
         left = _leftovers(images, cells, columns, learn=len(columns) < budget)
         grown = promote(columns, left.unseen, first=self._first, budget=budget)
         if len(grown) > len(columns):
-            cells = self._cells(images, keys, grown)
+            cells = self._cells(images, keys, is_dead, grown)
             left = _leftovers(images, cells, grown, learn=False)
         rests: list[str | None] = [None] * len(images)
         for position, rest in zip(cells.misfits, left.rests, strict=True):
             rests[position] = rest
-        is_dead = pa.array([image is None for image in images], pa.bool_())
         arrays = [cells.identities, is_dead, *cells.arrays, pa.array(rests, pa.string())]
         rows = pa.Table.from_arrays(arrays, schema=schema_of(grown))
         return Decoded(_newest(rows), grown, left.counts)
 
     def _cells(
-        self, images: Sequence[bytes | None], keys: Sequence[bytes | None], columns: Columns
+        self,
+        images: Sequence[Text | None],
+        keys: Sequence[Text | None],
+        is_dead: pa.Array,
+        columns: Columns,
     ) -> _Cells:
+        """The cells of all rows: quickly where these are proven, else by the way for all."""
+        texts = [image or key or b"" for image, key in zip(images, keys, strict=True)]
+        found = self._leaves.decode(texts, is_dead, columns)
+        if found is None:
+            return self._checked_cells(images, keys, columns)
+        is_left = pc.invert(found.is_whole)
+        left = pc.indices_nonzero(is_left).to_pylist()
+        if not left:
+            return _Cells(found.identities, found.arrays, [], [])
+        checked = self._checked_cells([images[i] for i in left], [keys[i] for i in left], columns)
+        pairs = zip(found.arrays, checked.arrays, strict=True)
+        return _Cells(
+            pc.replace_with_mask(found.identities, is_left, checked.identities),
+            [pc.replace_with_mask(array, is_left, other) for array, other in pairs],
+            [left[i] for i in checked.misfits],
+            checked.claimed,
+        )
+
+    def _checked_cells(
+        self, images: Sequence[Text | None], keys: Sequence[Text | None], columns: Columns
+    ) -> _Cells:
+        """The cells of images of any kind: attributes are counted, nested values read one by one.
+
+        Raises like `decode`.
+        """
         result = self._run(images, keys, columns)
         identities = self._identities(result.column("h").combine_chunks(), images, keys)
         arrays: list[pa.Array] = []
@@ -135,7 +163,7 @@ class DecodeEngine:
         return _Cells(identities, arrays, misfits.to_pylist(), claimed)
 
     def _identities(
-        self, found: pa.Array, images: Sequence[bytes | None], keys: Sequence[bytes | None]
+        self, found: pa.Array, images: Sequence[Text | None], keys: Sequence[Text | None]
     ) -> pa.Array:
         if found.null_count:
             texts = zip(found.to_pylist(), images, keys, strict=True)
@@ -149,11 +177,11 @@ class DecodeEngine:
         return found.cast(pa.binary(16))
 
     def _run(
-        self, images: Sequence[bytes | None], keys: Sequence[bytes | None], columns: Columns
+        self, images: Sequence[Text | None], keys: Sequence[Text | None], columns: Columns
     ) -> pa.Table:
         self._prepare(columns)
         sizes = [len(image or key or b"") for image, key in zip(images, keys, strict=True)]
-        parts = [self._run_slice(images[part], keys[part]) for part in _slices(sizes)]
+        parts = [self._run_slice(images[part], keys[part]) for part in slices(sizes)]
         return parts[0] if len(parts) == 1 else pa.concat_tables(parts)
 
     def _prepare(self, columns: Columns) -> None:
@@ -166,9 +194,10 @@ class DecodeEngine:
         self._connection.execute(f"PREPARE decode AS {query}").fetchall()
         self._prepared = columns
 
-    def _run_slice(self, images: Sequence[bytes | None], keys: Sequence[bytes | None]) -> pa.Table:
+    def _run_slice(self, images: Sequence[Text | None], keys: Sequence[Text | None]) -> pa.Table:
         try:
-            self._input.fill(images, keys)
+            table = {name: _texts(texts) for name, texts in (("image", images), ("keys", keys))}
+            self._input.table = pa.table(table)
             return self._connection.sql("EXECUTE decode").to_arrow_table()
         except pa.ArrowInvalid as error:
             raise Undecodable(f"not UTF-8: {error}") from error
@@ -181,42 +210,28 @@ class DecodeEngine:
                 hint="give the decoder a larger memory limit",
             ) from error
         finally:
-            self._input.fill([], [])
+            self._input.clear()
 
 
-class _Input:
-    """The input of the prepared statement: a table that can be exchanged."""
+def _texts(texts: Sequence[Text | None]) -> pa.Array:
+    return pa.array((None if text is None else bytes(text) for text in texts), pa.string())
 
-    def __init__(self) -> None:
-        self.fill([], [])
 
-    def fill(self, images: Sequence[bytes | None], keys: Sequence[bytes | None]) -> None:
-        text = pa.string()
-        self.table = pa.table({"image": pa.array(images, text), "keys": pa.array(keys, text)})
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return self.table.__arrow_c_stream__(requested_schema)
+def _plain(typed: pa.Array) -> tuple[pa.Array, pa.Array]:
+    try:
+        return plain_column(typed)
+    except ValueError as error:
+        raise Undecodable(str(error)) from error
 
 
 def _newest(rows: pa.Table) -> pa.Table:
-    identities = rows.column("_h")
-    if pc.count_distinct(identities).as_py() == rows.num_rows:
+    identities = rows.column("_h").combine_chunks().dictionary_encode()
+    if len(identities.dictionary) == rows.num_rows:
         return rows
-    newest = {identity: position for position, identity in enumerate(identities.to_pylist())}
-    return rows.take(pa.array(sorted(newest.values()), pa.int64()))
-
-
-def _slices(sizes: Sequence[int]) -> list[slice]:
-    """Consecutive slices of at most _SLICE_BYTES, or of one text that is larger."""
-    if sum(sizes) <= _SLICE_BYTES:
-        return [slice(None)]
-    starts, filled = [0], 0
-    for position, size in enumerate(sizes):
-        filled += size
-        if filled > _SLICE_BYTES and position > starts[-1]:
-            starts.append(position)
-            filled = size
-    return [slice(*ends) for ends in zip(starts, [*starts[1:], None], strict=True)]
+    positions = pa.array(range(rows.num_rows), pa.int64())
+    numbered = pa.table({"identity": identities.indices, "position": positions})
+    newest = numbered.group_by("identity").aggregate([("position", "max")]).column("position_max")
+    return rows.take(newest.take(pc.sort_indices(newest)))
 
 
 def key_identity(keys: KeySchema, text: bytes) -> bytes:
@@ -230,7 +245,7 @@ def key_identity(keys: KeySchema, text: bytes) -> bytes:
 
 
 def _leftovers(
-    images: Sequence[bytes | None], cells: _Cells, columns: Columns, *, learn: bool
+    images: Sequence[Text | None], cells: _Cells, columns: Columns, *, learn: bool
 ) -> Leftovers:
     misfits = [images[position] or b"{}" for position in cells.misfits]
     try:
@@ -250,18 +265,3 @@ def _claimed(
             seen[pattern] = excluded.union(compress(names, pattern))
         claimed.append(seen[pattern])
     return claimed
-
-
-def _plain(typed: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Plain JSON cells of typed texts and whether each is exact; each distinct text once."""
-    encoded = typed.dictionary_encode()
-    texts = encoded.dictionary.to_pylist()
-    try:
-        forms = [
-            plain_from_typed(text) if text.startswith(_PLAIN) else (None, False) for text in texts
-        ]
-    except msgspec.DecodeError as error:
-        raise Undecodable(str(error)) from error
-    plain = pa.array([text for text, _ in forms], pa.string()).take(encoded.indices)
-    exact = pa.array([is_exact for _, is_exact in forms], pa.bool_()).take(encoded.indices)
-    return plain, pc.fill_null(exact, False)

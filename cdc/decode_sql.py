@@ -8,9 +8,11 @@ so no attribute name ever has to be legal as an SQL name.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 
 from cdc.columns import Column, Columns, Kind
 from cdc.keys import KeyAttribute, KeySchema, KeyType
+from cdc.shapes import Leaf, Shape
 
 _TAGS: dict[Kind, str] = {
     "text": "S",
@@ -20,6 +22,9 @@ _TAGS: dict[Kind, str] = {
     "binary": "B",
 }
 _DECIMAL_DIGITS = 38
+# Canonical numbers that every JSON reader keeps; some others, too, are found out one by one.
+_PLAIN_NUMBER = r"0|-?[1-9][0-9]{0,17}|-?(0|[1-9][0-9]{0,5})[.][0-9]{0,8}[1-9]"
+_LENGTHS = 256
 
 
 def rows_query(
@@ -39,6 +44,75 @@ def rows_query(
         selected += [f"{_cell(column, i)} AS c{i}" for i, column in enumerate(columns)]
     selected.append(f"{_names(excluded)} AS names")
     return f"SELECT {', '.join(selected)} FROM (SELECT image, {', '.join(typed)} FROM {source})"
+
+
+def leaves_query(
+    keys: KeySchema,
+    columns: Columns,
+    shapes: Mapping[str, Shape],
+    source: str,
+    excluded: Sequence[str] = (),
+) -> str:
+    """One row for each `text` of `source`, an image or a key, in one pass over its JSON.
+
+    Columns: `h` as above; c0, c1, … the cells, NULL for what is not exact; of a json column with a
+    shape the plain text, of one without the typed text; `others`, the bytes of `excluded` members.
+    """
+    paths: list[str] = []
+
+    def value(path: str) -> str:
+        paths.append(path)
+        return f"v[{len(paths)}]"
+
+    texts = [value(_path(attribute.name, attribute.type)) for attribute in keys.attributes]
+    selected = [_identity(keys, texts)]
+    for i, column in enumerate(columns):
+        shape = shapes.get(column.name)
+        if column.kind != "json":
+            cell = _checked(column, value(_path(column.name, _TAGS[column.kind])))
+        elif shape is None:
+            cell = value(_path(column.name))
+        else:
+            cell = _plain(shape, [value(_leaf_path(column.name, leaf)) for leaf in shape.leaves])
+        selected.append(f"{cell} AS c{i}")
+    others = [
+        f"coalesce(strlen({value(_path(name))}) + {member_bytes(name)}, 0)" for name in excluded
+    ]
+    selected.append(f"{' + '.join(others) or '0'} AS others")
+    listed = ", ".join(map(_literal, paths))
+    return (
+        f"SELECT {', '.join(selected)} "
+        f"FROM (SELECT json_extract_string(text, [{listed}]) AS v FROM {source})"
+    )
+
+
+def member_bytes(name: str) -> int:
+    """The length of what stands around a member's value: "name": and a comma."""
+    return len(json.dumps(name, ensure_ascii=False).encode()) + len(":,")
+
+
+def _path(*names: str) -> str:
+    return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)
+
+
+def _leaf_path(name: str, leaf: Leaf) -> str:
+    inner = [part for member in leaf.names for part in ("M", member)]
+    return _path(name, *inner, leaf.tag)
+
+
+def _plain(shape: Shape, values: Sequence[str]) -> str:
+    """The plain text of a value of this shape; no text in it may need to be escaped."""
+    tests = [_is_plain(leaf, value) for leaf, value in zip(shape.leaves, values, strict=True)]
+    parts = [_literal(shape.pieces[0])]
+    for value, piece in zip(values, shape.pieces[1:], strict=True):
+        parts += [value, _literal(piece)]
+    return f"CASE WHEN {' AND '.join(tests)} THEN concat({', '.join(parts)}) END"
+
+
+def _is_plain(leaf: Leaf, value: str) -> str:
+    if leaf.tag == "N":
+        return f"regexp_full_match({value}, {_literal(_PLAIN_NUMBER)})"
+    return f"{value} IN ('true', 'false')" if leaf.tag == "BOOL" else f"{value} IS NOT NULL"
 
 
 def _names(excluded: frozenset[str]) -> str:
@@ -86,13 +160,20 @@ def _identity(keys: KeySchema, texts: list[str]) -> str:
 def _identity_part(type_: KeyType, text: str, *, to_bytes: bool) -> str:
     if type_ == "B":
         raw = f"TRY(from_base64({text}))"
-        return f"encode('B' || printf('%08x', octet_length({raw}))) || {raw}"
-    part = f"'{type_}' || printf('%08x', strlen({text})) || {text}"
+        return f"encode('B' || {_hex(f'octet_length({raw})')}) || {raw}"
+    part = f"'{type_}' || {_hex(f'strlen({text})')} || {text}"
     if type_ == "N":
         canonical = _literal(r"-?(0|[1-9][0-9]*)([.][0-9]*[1-9])?")
         is_canonical = f"regexp_full_match({text}, {canonical}) AND {text} <> '-0'"
         part = f"CASE WHEN {is_canonical} THEN {part} END"
     return f"encode({part})" if to_bytes else part
+
+
+def _hex(length: str) -> str:
+    """A length as eight hex digits; for the usual ones printf takes half of an identity's time."""
+    texts = _literal("".join(f"{number:08x}" for number in range(_LENGTHS)))
+    usual = f"substr({texts}, {length} * 8 + 1, 8)"
+    return f"CASE WHEN {length} < {_LENGTHS} THEN {usual} ELSE printf('%08x', {length}) END"
 
 
 def _member(column: Column) -> str | dict[str, str]:
@@ -105,7 +186,15 @@ def _cell(column: Column, index: int) -> str:
     value = _at("typed", index + 1)
     if column.kind == "json":
         return f"{value}::VARCHAR"
-    value = _at(value, 1)
+    if column.kind == "boolean":
+        return _at(value, 1)
+    return _checked(column, _at(value, 1))
+
+
+def _checked(column: Column, value: str) -> str:
+    """The cell for the text of a value, NULL where the cell would not give the text back."""
+    if column.kind == "boolean":
+        return f"CASE {value} WHEN 'true' THEN true WHEN 'false' THEN false END"
     if column.kind == "integer":
         number = f"TRY_CAST({value} AS BIGINT)"
         return f"CASE WHEN {number}::VARCHAR = {value} THEN {number} END"

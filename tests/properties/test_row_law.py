@@ -28,7 +28,8 @@ def _decoder(keys: KeySchema, budget: int) -> Decoder:
 
 
 def _raw(item: Item) -> msgspec.Raw:
-    return msgspec.Raw(json.dumps(item).encode())
+    # As the service spells it: without blanks, escaped only where it has to be.
+    return msgspec.Raw(json.dumps(item, separators=(",", ":"), ensure_ascii=False).encode())
 
 
 def _put(keys: KeySchema, item: Item) -> StreamRecord:
