@@ -1,8 +1,8 @@
 """The contract of a local database file that holds one dataset: rows and checkpoint together.
 
-Atomicity: `apply` and `append_scan` commit rows, new columns, quarantined records and checkpoint
-in one transaction, or nothing. Idempotence: none is needed, because a checkpoint names what was
-covered; after an error at commit the outcome is unknown, so reopen and read `checkpoint()`.
+Atomicity: `apply` and `append_scan` commit rows, new columns, quarantined records, stamps and
+checkpoint in one transaction, or nothing. Idempotence: none is needed, because a checkpoint names
+what was covered; after an error at commit the outcome is unknown: reopen and read `checkpoint()`.
 Threads: one thread writes; `query`, `read`, `items`, `freeze` and `row_count` may run beside it.
 Errors: FileUnusable, FileBusy, NoSpace, FormatUnknown of `cdc.errors`; `QueryRefused` for SQL.
 
@@ -18,6 +18,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+import pyarrow as pa
 
 from cdc.batch import Batch
 from cdc.checkpoint import Checkpoint
@@ -101,11 +103,13 @@ class Layout:
     """What upkeep heeds, besides the rows.
 
     `fixed`: columns whose type stays. `indexes`: the attributes of each index that the file should
-    have; None leaves those that it has. An engine without indexes makes none.
+    have; None leaves those that it has. An engine without indexes makes none. `stamps_since_us`:
+    stamps of older changes are forgotten, bit by bit.
     """
 
     fixed: frozenset[str] = frozenset()
     indexes: tuple[tuple[str, ...], ...] | None = None
+    stamps_since_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,9 @@ class Accelerator(Protocol):
 
     def read(self, key: Item) -> Item | None:
         """The exact item with this key (typed DynamoDB JSON), or None."""
+
+    def stamps(self, identities: pa.Array, since_us: int) -> pa.Table:
+        """What is remembered of these items (`cdc.ordering.STAMPS`), if `last_us` >= `since_us`."""
 
     def items(self, page_rows: int = 10_000) -> Iterator[list[Item]]:
         """Every exact item through the view, in pages, at one point in time."""

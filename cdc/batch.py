@@ -35,7 +35,11 @@ class Poison:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of one commit. `records` counts what was read, before the newest per item was taken."""
+    """Rows of one commit. `records` counts what was read, before the newest per item was taken.
+
+    `stamps`: of a stream without order, what is to be remembered of these changes
+    (`cdc.ordering.STAMPS`), one for each identity.
+    """
 
     rows: pa.Table
     columns: Columns
@@ -43,11 +47,12 @@ class Batch:
     ttl_deletes: int = 0
     misfits: Mapping[str, int] = field(default_factory=dict)
     poison: tuple[Poison, ...] = ()
+    stamps: pa.Table | None = None
 
     @property
     def is_empty(self) -> bool:
         """True if there is nothing to write but the checkpoint."""
-        return self.rows.num_rows == 0 and not self.poison
+        return self.rows.num_rows == 0 and not self.poison and not self.stamps
 
 
 def empty_batch(columns: Columns) -> Batch:

@@ -20,8 +20,10 @@ from cdc.capture_status import CaptureSettings, CaptureStatus, StatusBoard
 from cdc.checkpoint import Checkpoint
 from cdc.column_rules import ColumnRules
 from cdc.errors import CdcError, PositionLost, StreamDisabled, TableNotFound
+from cdc.ordering_ties import ItemLookup, Ties
 from cdc.polling import ThreadWorkers, Workers
-from cdc.source import Source
+from cdc.sifting import Sifter
+from cdc.source import ItemReader, Source
 from cdc.troubles import Troubles
 
 
@@ -98,6 +100,7 @@ class Capture:
             troubles=troubles,
             stop=self._stop,
             on_commit=self._on_commit,
+            sifter=self._sifter(opened, troubles),
         )
         try:
             if opened.is_bootstrap and self._on_commit is not None:
@@ -121,6 +124,21 @@ class Capture:
             raise
         finally:
             committer.close()
+
+    def _sifter(self, opened: Opened, troubles: Troubles) -> Sifter | None:
+        """What brings order into a stream that has none; None for one that has."""
+        source, settings = self._source, self._settings
+        if opened.description.is_ordered or not isinstance(source, ItemReader):
+            return None
+        lookup = ItemLookup(
+            source,
+            now=self._source.now,
+            workers=self._workers,
+            troubles=troubles,
+            stop=self._stop,
+        )
+        ties = Ties(self._accelerator, lookup, settings.columns.excluded)
+        return Sifter(self._accelerator, ties, skip_slack_seconds=settings.skip_slack_seconds)
 
     def _lay_out(self, opened: Opened) -> ColumnRules:
         """Tell the file what it should look like; the rules, with columns for each index first."""

@@ -11,10 +11,11 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import structlog
 
-from cdc.accelerator import Accelerator
+from cdc.accelerator import Accelerator, Maintenance
 from cdc.backoff import delay_seconds
 from cdc.batch import Batch, empty_batch
 from cdc.checkpoint import Checkpoint, ScanProgress, ShardProgress
@@ -22,8 +23,11 @@ from cdc.column_rules import ColumnRules
 from cdc.columns import Columns
 from cdc.decode import Decoder, ShardRecords
 from cdc.errors import FileUnusable, NoSpace
+from cdc.ordering_counts import Dropped
+from cdc.ordering_ties import Halted
 from cdc.polling import Workers
 from cdc.records import ScanPage
+from cdc.sifting import Sifter
 from cdc.troubles import Troubles
 
 _log = structlog.get_logger(__name__)
@@ -52,6 +56,7 @@ class Committer:
         troubles: Troubles,
         stop: threading.Event,
         on_commit: Callable[[Checkpoint], None] | None,
+        sifter: Sifter | None = None,
     ) -> None:
         self.checkpoint = checkpoint
         self.retention_seconds = checkpoint.retention_seconds
@@ -70,10 +75,25 @@ class Committer:
         self._troubles = troubles
         self._stop = stop
         self._on_commit = on_commit
+        self._sifter = sifter
 
     def close(self) -> None:
         """Release the decoder's memory; the accelerator stays open."""
         self._decoder.close()
+        if self._sifter is not None:
+            self._sifter.close()
+
+    @property
+    def dropped(self) -> Dropped:
+        """What a stream without order brought for nothing."""
+        return Dropped() if self._sifter is None else self._sifter.dropped
+
+    def maintain(self, *, idle: bool) -> Maintenance:
+        """The file's upkeep; it is told which stamps nobody will ask for any more."""
+        if self._sifter is not None:
+            since_us = int(self._sifter.floor(self.checkpoint) * 1_000_000)
+            self._accelerator.layout = replace(self._accelerator.layout, stamps_since_us=since_us)
+        return self._accelerator.maintain(idle=idle)
 
     def commit_stream(
         self,
@@ -82,8 +102,10 @@ class Committer:
         watermark: float | None,
     ) -> bool:
         """Commit pages of shards; without pages the checkpoint alone. False if stopped before."""
-        columns = self._columns()
-        batch = self._decoder.changes(pages, columns) if pages else empty_batch(columns)
+        try:
+            batch = self._changes(pages)
+        except Halted:
+            return False
         checkpoint = self._following(shards, watermark, self.checkpoint.scan)
         if not self._write(self._accelerator.apply, batch, checkpoint):
             return False
@@ -104,6 +126,17 @@ class Committer:
         batch = self._decoder.scan(items, self._columns())
         checkpoint = self._following(shards, watermark, scan)
         return self._write(self._accelerator.append_scan, batch, checkpoint)
+
+    def _changes(self, pages: list[ShardRecords]) -> Batch:
+        columns = self._columns()
+        if self._sifter is None or not pages:
+            return self._decoder.changes(pages, columns) if pages else empty_batch(columns)
+        sifted = self._sifter.sift(pages, self.checkpoint)
+        batch = empty_batch(columns)
+        if sifted.pages:
+            batch = self._decoder.changes(sifted.pages, columns)
+        stamps = sifted.stamps if sifted.stamps.num_rows else None
+        return replace(batch, records=sifted.read, stamps=stamps)
 
     def _columns(self) -> Columns:
         # Asked each time: upkeep between two commits may have widened one.

@@ -195,7 +195,7 @@ class Loop:
 
     def _maintain(self, *, is_idle: bool) -> None:
         try:
-            self._upkeep_is_pending = self._accelerator.maintain(idle=is_idle).is_pending
+            self._upkeep_is_pending = self._committer.maintain(idle=is_idle).is_pending
         except NoSpace as error:  # rows are committed; folding them can wait for space
             self._troubles.failed("maintain", error, self._source.now(), is_loud=True)
         else:
@@ -245,6 +245,7 @@ class Loop:
                 batches_total=committer.batches,
                 ttl_deletes_total=committer.ttl_deletes,
                 quarantined_total=self._quarantined(),
+                dropped=committer.dropped,
                 empty_polls_total=self._reader.empty_polls,
                 iterator_refreshes_total=self._reader.iterator_refreshes,
                 transient_errors_total=self._troubles.transient_total,

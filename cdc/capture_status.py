@@ -8,6 +8,7 @@ from typing import Literal
 
 from cdc.checkpoint import RETENTION_SECONDS, Checkpoint, age_seconds, resumable_until
 from cdc.column_rules import ColumnRules
+from cdc.ordering_counts import Dropped
 from cdc.troubles import Troubles
 from cdc.watermark import RESOLUTION_SECONDS, lag_seconds
 
@@ -63,6 +64,7 @@ class CaptureStatus:
     `degraded`: what a person should know, although capture goes on; `degraded_since` its begin.
     `trouble_since`: begin of the oldest trouble that is not over, however short.
     `trouble_exit_code`: what kind of trouble it is, by the code that a command would end with.
+    `dropped`: what a stream without order brought for nothing, in this process.
     """
 
     phase: Phase = "starting"
@@ -85,6 +87,7 @@ class CaptureStatus:
     batches_total: int = 0
     ttl_deletes_total: int = 0
     quarantined_total: int = 0
+    dropped: Dropped = field(default_factory=Dropped)
     empty_polls_total: int = 0
     iterator_refreshes_total: int = 0
     transient_errors_total: int = 0

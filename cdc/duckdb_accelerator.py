@@ -2,8 +2,7 @@
 
 Changes go to the active delta, so a commit costs the same at any size of base; `maintain` folds the
 frozen one in, sorted, once the scan has ended and while nobody has the file frozen. Statements are
-in `cdc.duckdb_sql`, the file in `cdc.duckdb_file`, what it says of itself in `cdc.duckdb_state`,
-when something is folded in `cdc.duckdb_upkeep`.
+in `cdc.duckdb_sql`, the file in `cdc.duckdb_file`, folding in `cdc.duckdb_upkeep`.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from pathlib import Path
 from uuid import UUID
 
 import duckdb
+import pyarrow as pa
 
 from cdc import duckdb_sql as sql
 from cdc import duckdb_state as states
@@ -28,6 +28,7 @@ from cdc.duckdb_file import Database, clear_spill
 from cdc.duckdb_freeze import main_part, open_tail
 from cdc.duckdb_gate import Gate
 from cdc.duckdb_query import Queries
+from cdc.duckdb_stamps import Stamps
 from cdc.duckdb_state import State, prepared
 from cdc.duckdb_upkeep import CHECKPOINT_WAL_BYTES, Upkeep, swap_is_due
 from cdc.errors import CdcError, FileUnusable
@@ -47,6 +48,7 @@ class DuckdbAccelerator:
         self._database = database
         self._state = state
         self._upkeep = Upkeep(database)
+        self._stamps = Stamps(database)
         self._behind_rows = 0
         self._growth = 0
         self._gate = Gate()
@@ -127,8 +129,9 @@ class DuckdbAccelerator:
                 old, columns=columns, checkpoint=checkpoint, counters={**old.counters, **counters}
             )
             registered = self._database.registered(sql.BATCH, batch.rows)
+            offered = self._stamps.offered(batch.stamps)
             is_growing = len(columns) > len(old.columns)
-            with self._changing(is_growing), registered, self._asking_after_errors():
+            with self._changing(is_growing), registered, offered, self._asking_after_errors():
                 with self._database.transaction() as cursor:
                     if is_growing:
                         states.write_columns(cursor, old, columns)
@@ -136,6 +139,7 @@ class DuckdbAccelerator:
                         new = write(cursor, new)
                     states.write_counters(cursor, counters)
                     states.write_quarantine(cursor, batch.poison, checkpoint.updated_at)
+                    self._stamps.write(cursor, batch.stamps)
                     states.write_checkpoint(cursor, checkpoint)
                 self._state = new
 
@@ -185,6 +189,10 @@ class DuckdbAccelerator:
                     return None if dead else rebuild(columns, row[:-1], row[-1])
             rows = cursor.execute(sql.lookup_base(columns, identity)).fetchall()
         return rebuild(columns, rows[0][:-1], rows[0][-1]) if rows else None
+
+    def stamps(self, identities: pa.Array, since_us: int) -> pa.Table:
+        with self._gate.writing(), translating(self.path, "look up stamps in"):
+            return self._stamps.read(identities, since_us)
 
     def items(self, page_rows: int = 10_000) -> Iterator[list[Item]]:
         with translating(self.path, "read the items of"), self._at_commit() as (cursor, state):
@@ -274,6 +282,7 @@ class DuckdbAccelerator:
             with self._changing(self._upkeep.is_widening), self._asking_after_errors():
                 done = self._upkeep.run(before, idle=idle, behind_rows=self._behind_rows)
                 self._state, self._behind_rows = done.state, 0
+                self._stamps.forget(self.layout.stamps_since_us)
             wal = self._database.wal_bytes()
             # What was folded leaves dead blocks behind, which only a checkpoint gives back.
             is_over = done.is_last and (idle or done.state is not before)

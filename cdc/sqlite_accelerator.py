@@ -17,9 +17,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow as pa
+
 from cdc import checkpoint as checkpoints
 from cdc import sqlite_indexes as indexes
 from cdc import sqlite_schema as schema
+from cdc import sqlite_stamps
 from cdc.accelerator import (
     Engine,
     FrozenImage,
@@ -33,6 +36,7 @@ from cdc.checkpoint import Checkpoint
 from cdc.columns import Columns
 from cdc.errors import FileUnusable
 from cdc.keys import Item, KeySchema
+from cdc.ordering import empty_stamps
 from cdc.rebuild import rebuild
 from cdc.sqlite_checkpointer import Checkpointer
 from cdc.sqlite_file import FileLock, connect_writer, transaction, translated
@@ -70,6 +74,8 @@ class SqliteAccelerator:
         columns = self._writes.begin().columns
         self._read_sql = (columns, schema.read_row(columns))
         self.layout = Layout()
+        self._has_stamps = False
+        self._forgetting = sqlite_stamps.Forgetting()
         self._indexes: frozenset[tuple[str, ...]] | None = None
         self._closed = False
 
@@ -167,6 +173,14 @@ class SqliteAccelerator:
                 statement = schema.read_row(columns)
                 self._read_sql = (columns, statement)
 
+    def stamps(self, identities: pa.Array, since_us: int) -> pa.Table:
+        """What is remembered of these items, if it reaches to `since_us`."""
+        with self._readers.lease() as connection, translated(self.path, "reading stamps"):
+            self._has_stamps = self._has_stamps or sqlite_stamps.exists(connection)
+            if not self._has_stamps:
+                return empty_stamps()
+            return sqlite_stamps.read(connection, identities, since_us)
+
     def items(self, page_rows: int = 10_000) -> Iterator[list[Item]]:
         """Every exact item through the view, in pages, at one point in time.
 
@@ -195,6 +209,8 @@ class SqliteAccelerator:
         """Make what indexes lack; move the log into the main file if due and nobody is frozen."""
         with translated(self.path, "making an index"):
             self._make_indexes(all_of_them=idle)
+        with translated(self.path, "forgetting stamps"):
+            self._forget_stamps()
         with translated(self.path, "moving the log into the file"):
             return self._checkpointer.run(idle=idle)
 
@@ -214,6 +230,13 @@ class SqliteAccelerator:
                 with transaction(self._writer, "BEGIN IMMEDIATE"):
                     self._writer.execute(statement)
                 self._indexes = indexes.present(self._writer)
+
+    def _forget_stamps(self) -> None:
+        due = self._forgetting.statement(self.layout.stamps_since_us) if self._has_stamps else None
+        if due is None:
+            return
+        with self._writing, transaction(self._writer, "BEGIN IMMEDIATE"):
+            self._writer.execute(*due)
 
     @contextmanager
     def freeze(self) -> Iterator[FrozenImage]:

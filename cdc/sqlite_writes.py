@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from cdc import checkpoint as checkpoints
 from cdc import sqlite_schema as schema
+from cdc import sqlite_stamps as stamps
 from cdc.batch import Batch, Poison, schema_of
 from cdc.checkpoint import Checkpoint
 from cdc.columns import Columns
@@ -70,6 +71,8 @@ class Writes:
             if checkpoint.scan.ended_at is None:
                 self._connection.executemany(schema.BURY, gone)
             known = replace(known, row_count=known.row_count + change)
+        if batch.stamps is not None:
+            stamps.write(self._connection, batch.stamps)
         return self._finish(known, batch, checkpoint)
 
     def append(self, batch: Batch, checkpoint: Checkpoint) -> Known:
