@@ -4,8 +4,8 @@ It needs no second look for what it may have missed, because it accounts for byt
 row's cells is typed JSON of a known length, in its shortest form; an image that is exactly as long
 has nothing else in it, and no text in it was escaped. Such a row is accounted for. All others
 (misfits, escaped texts, unusual nested values) are not wrong, only not proven: they are decoded
-once more by whoever asked, in the way that holds for every image. (Both ways rely on the service for
-S, N and B to be JSON strings.)
+once more by whoever asked, in the way that holds for every image. (Both ways rely on the service
+for S, N and B to be JSON strings.)
 
 Nested values of a settled shape are pulled by their members' paths, see `cdc.shapes`.
 """
