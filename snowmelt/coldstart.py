@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cdc.checkpoint import Checkpoint
+from cdc.checkpoint import RETENTION_SECONDS, Checkpoint
 from cdc.errors import Degraded, Permanent, Retryable
 from cdc.source import SourceDescription
 from restorer.decision import decide
@@ -62,14 +62,14 @@ def cold_start(plan: DatasetPlan, progress: Progress | None = None) -> ColdStart
     source = describe_source(plan)
     if plan.restores and plan.store is not None:
         request = RestoreRequest(
-            plan.policy(),
+            plan.policy(retention_seconds=source.retention_seconds),
             source=source.identity,
             bootstrap_read_units=source.read_units,
             clock=source.clock,
         )
         report = restore(plan.store, plan.name, plan.path, request, progress=progress)
     else:
-        report = RestoreReport(_without_snapshots(plan))
+        report = RestoreReport(_without_snapshots(plan, source))
         if report.decision.action is Action.REFUSE:
             code = report.decision.exit_code or 6
             raise refusal(code, f"{plan.path}: {report.decision.message}")
@@ -150,6 +150,11 @@ class SourceFacts:
     clock: Callable[[], float] | None = None
     description: SourceDescription | None = None
 
+    @property
+    def retention_seconds(self) -> float:
+        """Of the stream; a day where that is not known, so that ages err towards the horizon."""
+        return self.description.retention_seconds if self.description else RETENTION_SECONDS
+
 
 def describe_source(plan: DatasetPlan) -> SourceFacts:
     """Facts for the decision. A source that is away is no reason not to restore."""
@@ -171,10 +176,12 @@ def describe_source(plan: DatasetPlan) -> SourceFacts:
     )
 
 
-def _without_snapshots(plan: DatasetPlan, local: LocalFile | None = None) -> Decision:
+def _without_snapshots(
+    plan: DatasetPlan, source: SourceFacts, local: LocalFile | None = None
+) -> Decision:
     local = local or inspect_local(plan.path, plan.name)
     facts = Facts(now=plan.source.now(), free_bytes=free_bytes(plan.path))
-    policy: Policy = plan.policy()
+    policy: Policy = plan.policy(retention_seconds=source.retention_seconds)
     return decide(Published(), local, policy, facts, Selection())
 
 
@@ -190,7 +197,7 @@ def explain(plan: DatasetPlan, checkpoint: Checkpoint | None = None) -> dict[str
         local = local_file(checkpoint, origin.snapshot_id if origin else None)
     if plan.restores and plan.store is not None:
         request = RestoreRequest(
-            plan.policy(),
+            plan.policy(retention_seconds=source.retention_seconds),
             dry_run=True,
             source=source.identity,
             bootstrap_read_units=source.read_units,
@@ -199,7 +206,7 @@ def explain(plan: DatasetPlan, checkpoint: Checkpoint | None = None) -> dict[str
         )
         decision = restore(plan.store, plan.name, plan.path, request).decision
     else:
-        decision = _without_snapshots(plan, local)
+        decision = _without_snapshots(plan, source, local)
     return describe_decision(plan.name, decision)
 
 

@@ -27,6 +27,7 @@ from snowmelt.durations import Duration
 from snowmelt.parameters import DynamoDbParameters, checked_url
 
 _DATASET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
+_KINDS = ("dynamodb", "kinesis")
 _LOCATION_SCHEMES = ("s3://", "file://", "memory://", "gs://", "abfs://")
 
 MetricName = Literal["shards_active", "records_consumed_total", "lag_ms", "errors_transient_total"]
@@ -114,10 +115,10 @@ class DatasetSection(_Section):
 
     @field_validator("source")
     @classmethod
-    def _dynamodb_only(cls, value: str) -> str:
+    def _is_table(cls, value: str) -> str:
         kind, _, table = value.partition(":")
-        if kind != "dynamodb" or not re.fullmatch(r"[A-Za-z0-9_.-]{3,255}", table):
-            raise ValueError("is not a DynamoDB table; write dynamodb:TABLE")
+        if kind not in _KINDS or not re.fullmatch(r"[A-Za-z0-9_.-]{3,255}", table):
+            raise ValueError("is not a DynamoDB table; write dynamodb:TABLE or kinesis:TABLE")
         return value
 
     @field_validator("name")
@@ -129,10 +130,23 @@ class DatasetSection(_Section):
             raise ValueError("must not begin with sqlite_ or _snowmelt, which the engines keep")
         return value
 
+    @model_validator(mode="after")
+    def _is_followed(self) -> DatasetSection:
+        if self.by_kinesis and self.acceleration.refresh_seconds is not None:
+            raise ValueError(
+                "a table that is read anew needs no stream; write from: dynamodb:TABLE"
+            )
+        return self
+
     @property
     def table(self) -> str:
         """The DynamoDB table's name."""
         return self.source.partition(":")[2]
+
+    @property
+    def by_kinesis(self) -> bool:
+        """True if its changes come through a Kinesis stream, not through its own."""
+        return self.source.startswith("kinesis:")
 
 
 class RuntimeSection(_Section):
@@ -222,6 +236,10 @@ class Config(_Section):
             if acceleration.indexes is not None and acceleration.engine == "duckdb":
                 where = (*place, "acceleration", "indexes")
                 found.append((where, f"has no effect on duckdb: {NO_INDEX}"))
+            for name in ("kinesis_stream_arn", "kinesis_endpoint_url"):
+                if not dataset.by_kinesis and getattr(dataset.params, name) is not None:
+                    where = (*place, "params", name)
+                    found.append((where, "has no effect: from is not kinesis:TABLE"))
             if dataset.params.auth == "iam_role" and dataset.params.access_key_id is not None:
                 where = (*place, "params", "access_key_id")
                 found.append((where, "has no effect, because the authentication is iam_role"))

@@ -48,6 +48,16 @@ def data_age_ms(status: DatasetStatus) -> float | None:
     return None if seconds is None else seconds * 1000
 
 
+def of_dropped(name: str) -> Value:
+    """What a stream without order brought for nothing; unknown for one with order."""
+
+    def read(status: DatasetStatus) -> float | None:
+        value = status.dropped.get(name)
+        return None if value is None else float(value)
+
+    return read
+
+
 def of_snapshot(name: str) -> Value:
     """Facts of the producing side."""
 

@@ -21,6 +21,7 @@ from snowmelt.metric_values import (
     data_age_ms,
     errors,
     last_duration_ms,
+    of_dropped,
     of_last,
     of_refresh,
     of_scan,
@@ -110,6 +111,30 @@ _METRICS: tuple[tuple[str, str, bool, Value], ...] = (
         "Deletes made by time to live",
         True,
         lambda s: float(s.ttl_deletes_total),
+    ),
+    (
+        PREFIX + "duplicates_dropped_total",
+        "Changes that came again through Kinesis",
+        True,
+        of_dropped("duplicates"),
+    ),
+    (
+        PREFIX + "late_dropped_total",
+        "Changes that came through Kinesis behind newer ones of their item",
+        True,
+        of_dropped("late"),
+    ),
+    (
+        PREFIX + "ties_by_images_total",
+        "Changes of the same time, ordered by their images",
+        True,
+        of_dropped("by_images"),
+    ),
+    (
+        PREFIX + "ties_by_table_total",
+        "Changes of the same time, for which the item was read from the table",
+        True,
+        of_dropped("by_table"),
     ),
     (
         PREFIX + "misfits_total",

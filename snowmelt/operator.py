@@ -10,7 +10,7 @@ from restorer.restore import RestoreRequest
 from snapshotter.location import StoreParams
 from snapshotter.store import ObjectStore
 from snapshotter.stores import open_store
-from snowmelt.coldstart import describe_source
+from snowmelt.coldstart import SourceFacts, describe_source
 from snowmelt.config import Config, DatasetSection
 from snowmelt.errors import UsageError
 from snowmelt.wiring import wire
@@ -45,13 +45,18 @@ def target_of_config(
         raise UsageError(
             f"dataset {plan.name}: no snapshots are configured", hint="set snapshots.location"
         )
-    source = describe_source(plan) if wanted.allow_bootstrap else None
+    source = describe_source(plan) if wanted.allow_bootstrap else SourceFacts()
+    policy = plan.policy(
+        allow_bootstrap=wanted.allow_bootstrap,
+        replace=wanted.replace,
+        retention_seconds=source.retention_seconds,
+    )
     request = RestoreRequest(
-        plan.policy(allow_bootstrap=wanted.allow_bootstrap, replace=wanted.replace),
+        policy,
         selection=wanted.selection,
         dry_run=wanted.dry_run,
-        source=source.identity if source else None,
-        bootstrap_read_units=source.read_units if source else None,
+        source=source.identity,
+        bootstrap_read_units=source.read_units,
     )
     if output is not None:
         # A copy for a person, not the node's own file: whatever its age.

@@ -6,6 +6,7 @@ What a known parameter asks for and Snowmelt does not do is named in a warning.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,7 @@ from pydantic import (
 
 from snowmelt.durations import Duration, parse_duration
 
+_STREAM_ARN = re.compile(r"arn:[^:]+:kinesis:[^:]*:[^:]*:stream/[A-Za-z0-9_.-]{1,128}")
 FASTEST_POLL_SECONDS = 0.2  # the service allows 5 reads per second and shard
 Behaviour = Literal["error", "ready_before_load", "ready_after_load"]
 
@@ -40,6 +42,8 @@ SPELLINGS: dict[str, str] = {
     "endpoint_url": "endpoint_url",
     "dynamodb_endpoint_url": "endpoint_url",
     "dynamodb_streams_endpoint_url": "streams_endpoint_url",
+    "kinesis_endpoint_url": "kinesis_endpoint_url",
+    "kinesis_stream_arn": "kinesis_stream_arn",
     "dynamodb_stream_poll_interval": "poll_interval",
     "dynamodb_stream_poll_interval_ms": "poll_interval",
     "scan_interval": "poll_interval",
@@ -90,6 +94,8 @@ class DynamoDbParameters(BaseModel):
     iam_role_source: Literal["auto", "metadata", "env"] = "auto"
     endpoint_url: str | None = None
     streams_endpoint_url: str | None = None
+    kinesis_endpoint_url: str | None = None
+    kinesis_stream_arn: str | None = None
     poll_interval: Duration = 0.25
     ready_lag: Duration = 2.0
     shard_not_found_behavior: Annotated[Behaviour, BeforeValidator(_restart_means_reload)] = "error"
@@ -103,10 +109,19 @@ class DynamoDbParameters(BaseModel):
     max_calls_per_s: Annotated[float, Field(gt=0)] = 1_000.0
     allow_empty: bool = False
 
-    @field_validator("endpoint_url", "streams_endpoint_url")
+    @field_validator("endpoint_url", "streams_endpoint_url", "kinesis_endpoint_url")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
         return checked_url(value)
+
+    @field_validator("kinesis_stream_arn")
+    @classmethod
+    def _is_stream(cls, value: str | None) -> str | None:
+        if value is not None and not _STREAM_ARN.fullmatch(value):
+            raise ValueError(
+                "is not the ARN of a stream: arn:aws:kinesis:REGION:ACCOUNT:stream/NAME"
+            )
+        return value
 
     @model_validator(mode="after")
     def _keys_for_auth_key(self) -> DynamoDbParameters:

@@ -70,6 +70,7 @@ def dataset_status(  # noqa: PLR0913 - the parts of a dataset, each by name
         errors_transient_total=now.transient_errors_total,
         misfits=dict(now.misfits),
         quarantined=now.quarantined_total,
+        dropped=asdict(now.dropped) if plan.section.by_kinesis else {},
         file_bytes=_size(plan.path),
         wal_bytes=_size(sidecars(plan.section.acceleration.engine, plan.path)[0]),
         scan=asdict(now.scan) if now.scan.segments else None,

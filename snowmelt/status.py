@@ -55,7 +55,8 @@ class SnapshotStatus:
 class DatasetStatus:
     """One dataset at one moment. Times are epoch seconds; None means unknown, never zero.
 
-    `refresh`: of a table that is read anew (`snowmelt.refreshes`); it has no lag.
+    `refresh`: of a table that is read anew (`snowmelt.refreshes`); it has no lag. `dropped`: what a
+    stream without order brought for nothing, and how ties were told; empty for one with order.
     """
 
     name: str
@@ -84,6 +85,7 @@ class DatasetStatus:
     errors_transient_total: int = 0
     misfits: Mapping[str, int] = field(default_factory=dict)
     quarantined: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
     file_bytes: int | None = None
     wal_bytes: int | None = None
     scan: Mapping[str, Any] | None = None

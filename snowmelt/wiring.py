@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cdc.aws import AwsParams
 from cdc.capture_status import CaptureSettings
+from cdc.checkpoint import RETENTION_SECONDS
 from restorer.facts import Policy
 from snapshotter.location import StoreParams
 from snowmelt.config import Config, DatasetSection, SnapshotsSection
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from cdc.dynamodb import DynamoDbSource
+    from cdc.kinesis import KinesisSource
     from snapshotter.store import ObjectStore
     from snapshotter.trigger import TriggerSettings
 
@@ -73,8 +75,13 @@ class DatasetPlan:
         return f"{socket.gethostname()}/{os.getpid()}"
 
     @cached_property
-    def source(self) -> DynamoDbSource:
+    def source(self) -> DynamoDbSource | KinesisSource:
         """The table, and its stream where that is followed; no request is sent yet."""
+        if self.section.by_kinesis:
+            from cdc.kinesis import KinesisSource
+
+            arn = self.section.params.kinesis_stream_arn
+            return KinesisSource(self.section.table, self.aws, stream_arn=arn)
         if self.refresh_seconds is not None:
             from cdc.table_only import TableSource
 
@@ -105,6 +112,7 @@ class DatasetPlan:
             iam_role_source=params.iam_role_source,
             endpoint_url=params.endpoint_url,
             streams_endpoint_url=params.streams_endpoint_url,
+            kinesis_endpoint_url=params.kinesis_endpoint_url,
         )
 
     @property
@@ -121,9 +129,22 @@ class DatasetPlan:
             indexes_from_table=self.section.acceleration.indexes == "from_table",
         )
 
-    def policy(self, *, allow_bootstrap: bool = True, replace: bool = False) -> Policy:
-        """How a cold start decides."""
+    def policy(
+        self,
+        *,
+        allow_bootstrap: bool = True,
+        replace: bool = False,
+        retention_seconds: float = RETENTION_SECONDS,
+    ) -> Policy:
+        """How a cold start decides. `retention_seconds`: of the stream, where it was asked for.
+
+        Thresholds that are not configured grow with it.
+        """
         params = self.section.params
+        given = params.model_fields_set
+        grown = retention_seconds / RETENTION_SECONDS
+        near = params.near_expired_after * (1 if "near_expired_after" in given else grown)
+        expired = params.expired_after * (1 if "expired_after" in given else grown)
         on_failure = "fallback"
         if self.snapshots is not None:
             on_failure = self.snapshots.bootstrap_on_failure_behavior
@@ -135,9 +156,10 @@ class DatasetPlan:
             allow_bootstrap=allow_bootstrap and self.role == "central",
             replace=replace,
             engine=self.section.acceleration.engine,
-            near_expired_seconds=params.near_expired_after,
-            expired_seconds=params.expired_after,
+            near_expired_seconds=near,
+            expired_seconds=expired,
             refresh_seconds=self.refresh_seconds,
+            retention_seconds=retention_seconds,
         )
 
     @property

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -124,7 +124,8 @@ def record(change: Change, *, in_ms: bool = False, event: str | None = None) -> 
     old, new = (_raw(image) for image in (change.old, change.new))
     keys = msgspec.Raw(json.dumps(change.keys).encode())
     stamp = Stamp(event or change.event_id, first, last, old)
-    return StreamRecord(change.event_name, "1", first / 1e6, keys, new, stamp=stamp)
+    name: Any = change.event_name
+    return StreamRecord(name, "1", first / 1e6, keys, new, stamp=stamp)
 
 
 def _raw(image: Any) -> msgspec.Raw | None:

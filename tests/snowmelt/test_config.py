@@ -315,13 +315,19 @@ MISTAKES = {
     ),
     "source": (
         "from: dynamodb:pipelines",
-        "from: kinesis:pipelines",
-        "datasets[0].from: 'kinesis:pipelines' is not a DynamoDB table; write dynamodb:TABLE",
+        "from: firehose:pipelines",
+        (
+            "datasets[0].from: 'firehose:pipelines' is not a DynamoDB table; write dynamodb:TABLE or "
+            "kinesis:TABLE"
+        ),
     ),
     "table name": (
         "from: dynamodb:pipelines",
         "from: dynamodb:a table",
-        "datasets[0].from: 'dynamodb:a table' is not a DynamoDB table; write dynamodb:TABLE",
+        (
+            "datasets[0].from: 'dynamodb:a table' is not a DynamoDB table; write dynamodb:TABLE or "
+            "kinesis:TABLE"
+        ),
     ),
     "dataset name": (
         "    name: pipelines",
