@@ -83,6 +83,11 @@ class Committer:
         if self._sifter is not None:
             self._sifter.close()
 
+    def keep_to(self, retention_seconds: float) -> None:
+        """The stream keeps its records for so long; once there is a gap, nothing mends it."""
+        if self.retention_seconds:
+            self.retention_seconds = retention_seconds
+
     @property
     def dropped(self) -> Dropped:
         """What a stream without order brought for nothing."""

@@ -20,7 +20,8 @@ from cdc.bootstrap import ScanRun
 from cdc.capture_commit import Committer
 from cdc.capture_start import Opened, check_same_source, horizon_of
 from cdc.capture_status import CaptureSettings, CaptureStatus, Phase, ScanStatus, StatusBoard
-from cdc.errors import NoSpace
+from cdc.errors import DestinationDisabled, NoSpace
+from cdc.misfits import totals_of
 from cdc.pace import FULL_LISTING_SECONDS
 from cdc.polling import Fetched, PageFetched, ScanFetched, ShardsFetched, Workers, scan_page
 from cdc.reader import StreamReader
@@ -161,10 +162,12 @@ class Loop:
             check_same_source(self._committer.checkpoint.lineage, result.description)
             self._description = result.description
             self._reader.graph.keep_to(horizon_of(result.description))
-            self._committer.retention_seconds = result.description.retention_seconds
+            self._committer.keep_to(result.description.retention_seconds)
         elif error is not None:
             # Disabled, deleted or denied: what the stream still holds is read to its end.
             self._troubles.failed("describe", error, self._source.now())
+            if isinstance(error, DestinationDisabled):
+                self._committer.retention_seconds = 0.0  # for ever: see `cdc.capture_start`
 
     # ------------------------------------------------------------ commits
 
@@ -250,7 +253,7 @@ class Loop:
                 iterator_refreshes_total=self._reader.iterator_refreshes,
                 transient_errors_total=self._troubles.transient_total,
                 errors=dict(self._troubles.errors),
-                misfits=self._misfits(),
+                misfits=totals_of(self._counters, committer.misfits),
                 last_error=self._troubles.last_error,
             )
         )
@@ -289,11 +292,3 @@ class Loop:
 
     def _quarantined(self) -> int:
         return self._counters.get("quarantined", 0) + self._committer.quarantined
-
-    def _misfits(self) -> dict[str, int]:
-        totals = dict(self._committer.misfits)
-        for name, count in self._counters.items():
-            kind, _, attribute = name.partition(":")
-            if kind == "misfit":
-                totals[attribute] = totals.get(attribute, 0) + count
-        return totals

@@ -21,7 +21,13 @@ from cdc.batch import empty_batch
 from cdc.bootstrap import begin_scan, segments_for
 from cdc.capture_status import CaptureSettings
 from cdc.checkpoint import Checkpoint, Lineage
-from cdc.errors import CdcError, LineageChanged, StreamEnabling
+from cdc.errors import (
+    CdcError,
+    DestinationDisabled,
+    LineageChanged,
+    StreamEnabling,
+    Trimmed,
+)
 from cdc.graph import ShardGraph
 from cdc.lineage import Horizon
 from cdc.polling import Workers
@@ -55,7 +61,11 @@ def open_capture(
     None if it was stopped meanwhile. Raises LineageChanged, ColumnsRefused, and at a first start
     what a person has to repair.
     """
-    description = patience.insist("describe", source.describe)
+    try:
+        description = patience.insist("describe", source.describe)
+    except DestinationDisabled:
+        _remember_gap(accelerator)
+        raise
     if description is None:
         return None
     horizon = horizon_of(description)
@@ -64,6 +74,11 @@ def open_capture(
     if checkpoint is not None:
         check_same_source(checkpoint.lineage, description)
         settings.columns.check_excluded(checkpoint.scan.excluded)
+        if not checkpoint.retention_seconds:
+            raise Trimmed(
+                f"the Kinesis destination of {description.table_name} was disabled, and enabled"
+                " again: changes made between are in no stream"
+            )
         graph = ShardGraph.resume(checkpoint.shards, horizon, began_at=checkpoint.scan.started_at)
         checkpoint = replace(checkpoint, retention_seconds=description.retention_seconds)
         return Opened(description, checkpoint, graph, is_bootstrap=False)
@@ -73,6 +88,14 @@ def open_capture(
         if listing is None:
             return None
     return _begin(source, accelerator, settings, description, listing, horizon, generation())
+
+
+def _remember_gap(accelerator: Accelerator) -> None:
+    """Changes are in no stream, and the one that comes will have the name of the one that was."""
+    checkpoint = accelerator.checkpoint()
+    if checkpoint is not None and checkpoint.retention_seconds:
+        batch = empty_batch(accelerator.columns())
+        accelerator.apply(batch, checkpoint.next(retention_seconds=0.0))
 
 
 def horizon_of(description: SourceDescription) -> Horizon:

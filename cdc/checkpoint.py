@@ -114,7 +114,10 @@ class ScanProgress:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The state of a file after one commit."""
+    """The state of a file after one commit.
+
+    `retention_seconds` 0: changes made since are in no stream, so nothing can be resumed.
+    """
 
     lineage: Lineage
     generation: int

@@ -13,7 +13,8 @@ CdcError
 │   ├── Trimmed
 │   └── ShardNotFound
 └── Permanent        a person has to change something
-    ├── TableNotFound, StreamDisabled, ViewTypeUnsupported, LineageChanged, ColumnsRefused
+    ├── TableNotFound, StreamDisabled (DestinationDisabled), ViewTypeUnsupported
+    ├── LineageChanged, ColumnsRefused
     └── FileUnusable, FileBusy, NoSpace, FormatUnknown
 
 A message says what happened and where, on one line; `hint` says what to do. SDK and driver errors
@@ -117,6 +118,15 @@ class StreamDisabled(Permanent):
     """The table has no enabled stream."""
 
     hint = "enable the stream with view type NEW_AND_OLD_IMAGES (or NEW_IMAGE)"
+
+
+class DestinationDisabled(StreamDisabled):
+    """The table's changes go to no Kinesis stream; those made meanwhile are in none, ever."""
+
+    hint = (
+        "run `aws dynamodb enable-kinesis-streaming-destination` for the table; it is then loaded "
+        "anew, as shard_not_found_behavior says, because changes between are in no stream"
+    )
 
 
 class ViewTypeUnsupported(Permanent):

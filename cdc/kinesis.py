@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from cdc.aws import AwsParams, ServiceClock
-from cdc.errors import Permanent, StreamDisabled, StreamEnabling
+from cdc.errors import DestinationDisabled, Permanent, StreamEnabling
 from cdc.kinesis_records import parse_changes
 from cdc.listing import read_listing
 from cdc.position import After, At, End, FromStart, Position
@@ -29,7 +29,6 @@ VIEW_TYPE = "NEW_AND_OLD_IMAGES"
 # larger page would only be kept longer.
 _PAGE_RECORDS = 2_000
 _READABLE = ("ACTIVE", "UPDATING")
-_ENABLE = "run `aws dynamodb enable-kinesis-streaming-destination` for the table"
 
 
 class KinesisSource(TableCalls):
@@ -87,13 +86,11 @@ class KinesisSource(TableCalls):
         if "ENABLING" in states:
             raise StreamEnabling(f"the Kinesis destination of {self._table_name} is being enabled")
         if not states:
-            raise StreamDisabled(f"{self._table_name} has no Kinesis destination", hint=_ENABLE)
+            raise DestinationDisabled(f"{self._table_name} has no Kinesis destination")
         state, last = next(iter(states.items()))
-        why = f": {last['DestinationStatusDescription']}" if _has_reason(last) else ""
-        raise StreamDisabled(
-            f"the Kinesis destination of {self._table_name} is {state}{why}",
-            hint=f"{_ENABLE}; then load it anew, because changes between are in no stream",
-        )
+        why = last.get("DestinationStatusDescription")
+        told = f"{state}: {why}" if why else state
+        raise DestinationDisabled(f"the Kinesis destination of {self._table_name} is {told}")
 
     def list_shards(self, begun: ShardListing | None = None) -> ShardListing:
         return self._list(is_complete=True, begun=begun)
@@ -143,10 +140,6 @@ class KinesisSource(TableCalls):
 
 def _name_of(arn: str) -> str:
     return arn.rpartition("/")[2]
-
-
-def _has_reason(destination: Mapping[str, Any]) -> bool:
-    return bool(destination.get("DestinationStatusDescription"))
 
 
 def _iterator_type(position: Position) -> dict[str, Any]:

@@ -62,6 +62,16 @@ def without(image: bytes, names: frozenset[str]) -> bytes | None:
         return None
 
 
+def totals_of(stored: Mapping[str, int], since: Mapping[str, int]) -> dict[str, int]:
+    """Misfits by attribute: the file's counters of an earlier time, and what came since."""
+    totals = dict(since)
+    for name, count in stored.items():
+        kind, _, attribute = name.partition(":")
+        if kind == "misfit":
+            totals[attribute] = totals.get(attribute, 0) + count
+    return totals
+
+
 def _unclaimed(image: dict[str, msgspec.Raw], claimed: frozenset[str]) -> dict[str, msgspec.Raw]:
     return {name: raw for name, raw in image.items() if name not in claimed}
 
