@@ -7,10 +7,12 @@ DynamoDB emulator knows it. Calls are counted. For faults put a fault proxy befo
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -23,11 +25,15 @@ _SECONDS = 60
 
 @dataclass
 class KinesisFront:
-    """`calls` counts by operation; `destinations` are those of each table, as the service says."""
+    """`calls` counts by operation; `destinations` are those of each table, as the service says.
+
+    `ahead_seconds` is added to the Date of DynamoDB's answers, where kinesalite's clock was moved.
+    """
 
     dynamodb_url: str
     kinesis_url: str
     endpoint_url: str = ""
+    ahead_seconds: float = 0.0
     calls: Counter[str] = field(default_factory=Counter)
     destinations: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -79,12 +85,16 @@ class _Handler(BaseHTTPRequestHandler):
         if operation == _DESTINATION:
             table = json.loads(body)["TableName"]
             answer = {"TableName": table, "KinesisDataStreamDestinations": self.front.of(table)}
-            self._answer(200, {"Date": self.date_time_string()}, json.dumps(answer).encode())
-            return
-        is_kinesis = service.startswith("Kinesis")
-        self._pass_on(self.front.kinesis_url if is_kinesis else self.front.dynamodb_url, body)
+            self._answer(200, {"Date": self._date()}, json.dumps(answer).encode())
+        elif service.startswith("Kinesis"):
+            self._pass_on(self.front.kinesis_url, body, {})
+        else:
+            self._pass_on(self.front.dynamodb_url, body, {"Date": self._date()})
 
-    def _pass_on(self, url: str, body: bytes) -> None:
+    def _date(self) -> str:
+        return formatdate(time.time() + self.front.ahead_seconds, usegmt=True)
+
+    def _pass_on(self, url: str, body: bytes, changed: dict[str, str]) -> None:
         line = self._lines.get(url)
         if line is None:
             line = HTTPConnection(urlsplit(url).netloc, timeout=_SECONDS)
@@ -92,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
         kept = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
         line.request("POST", "/", body, kept)
         answer = line.getresponse()
-        self._answer(answer.status, dict(answer.getheaders()), answer.read())
+        self._answer(answer.status, {**dict(answer.getheaders()), **changed}, answer.read())
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response_only(status)

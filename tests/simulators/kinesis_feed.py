@@ -106,9 +106,19 @@ class KinesisFeed:
         return self.deliver(again)
 
     def send_to(self, shard_id: str, *changes: Change) -> None:
-        """Deliver these in this order, each into this shard."""
-        for change in changes:
-            self.stream.put(document(change, self.unit), shard_id=shard_id)
+        """Deliver these in this order and at once, all into this shard."""
+        hash_key = self.stream.hash_key_of(shard_id)
+        self.stream.kinesis.put_records(
+            StreamName=self.stream.name,
+            Records=[
+                {
+                    "Data": document(change, self.unit),
+                    "PartitionKey": "p",
+                    "ExplicitHashKey": hash_key,
+                }
+                for change in changes
+            ],
+        )
 
     def deliver(self, deliveries: Sequence[Delivery]) -> int:
         """Records as they are."""
