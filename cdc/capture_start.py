@@ -167,7 +167,11 @@ def _begin(
 ) -> Opened:
     began_at = source.now()
     graph = ShardGraph.start(
-        listing, began_at=began_at, slack_seconds=settings.skip_slack_seconds, horizon=horizon
+        listing,
+        began_at=began_at,
+        slack_seconds=settings.skip_slack_seconds,
+        horizon=horizon,
+        is_ordered=description.is_ordered,
     )
     stamp = datetime.fromtimestamp(began_at, UTC).strftime("%Y%m%dT%H%M%SZ")
     segments = settings.scan_segments or segments_for(

@@ -40,18 +40,25 @@ class ShardGraph:
 
     @classmethod
     def start(
-        cls, listing: ShardListing, *, began_at: float, slack_seconds: float, horizon: Horizon
+        cls,
+        listing: ShardListing,
+        *,
+        began_at: float,
+        slack_seconds: float,
+        horizon: Horizon,
+        is_ordered: bool = True,
     ) -> ShardGraph:
         """The graph of a bootstrap that begins at `began_at`, service time, before its scan.
 
         Open shards are read from their start, without records that the scan is sure to see; what a
-        closed shard holds was written before, so it counts as read.
+        closed shard holds was written before, so it counts as read. Not in a stream without order:
+        what an open shard brings again must meet the newer change in a closed one.
         """
         graph = cls(horizon, began_at)
         opening = FromStart(began_at - slack_seconds)
         graph._admit(
             _progress(shard, End(), ended_at=began_at)
-            if shard.is_closed
+            if shard.is_closed and is_ordered
             else _progress(shard, opening)
             for shard in listing.shards
         )

@@ -115,6 +115,15 @@ class Stream:
         (child,) = self._children(shard_id)
         return child
 
+    def make_anew(self, *, shards: int) -> None:
+        """Delete it with all records, and make another of its name."""
+        self.kinesis.delete_stream(StreamName=self.name)
+        self.kinesis.get_waiter("stream_not_exists").wait(
+            StreamName=self.name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 100}
+        )
+        self.kinesis.create_stream(StreamName=self.name, ShardCount=shards)
+        _active(self.kinesis, self.name)
+
     def hash_key_of(self, shard_id: str) -> str:
         """An explicit hash key that leads into this shard."""
         return str(self._hash_keys(shard_id)[0])

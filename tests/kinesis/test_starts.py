@@ -1,0 +1,66 @@
+"""Where reading of a Kinesis stream begins, and where it must not go on silently."""
+
+import pytest
+
+from cdc.errors import LineageChanged, PositionLost
+from tests.kinesis.world import World
+
+pytestmark = pytest.mark.parametrize("engine", ["duckdb"])
+
+
+def test_a_shard_that_closed_just_before_the_scan_is_read_for_what_comes_again_later(
+    routes: World,
+) -> None:
+    closed = routes.stream.open_shards()[0]
+    routes.put("a", v=1)
+    routes.delete("a")
+    routes.put("b", v=1)
+    routes.put("b", v=2)
+    routes.feed.skip()
+    inserted, _, old, _ = routes.feed.table.log
+    routes.feed.send_to(closed, *routes.feed.table.log)
+    child, _ = routes.stream.split(closed)
+
+    with routes.follower.running() as capture:
+        routes.feed.send_to(child, inserted, old)  # the service delivers them again
+        routes.settled(capture, 6)
+        assert routes.values() == {"b": "2"}
+
+
+def test_changes_from_long_before_the_scan_are_not_read(routes: World) -> None:
+    for number in range(20):
+        routes.put("a", v=number)
+    routes.feed.send()
+    routes.advance(hours=1)
+    routes.put("a", v=20)
+    sent = routes.feed.send()
+
+    with routes.follower.running() as capture:
+        routes.settled(capture, sent)
+        assert capture.status().records_total == sent
+
+
+def test_a_reader_that_was_away_longer_than_the_stream_keeps_records_says_so(
+    routes: World,
+) -> None:
+    with routes.follower.running() as capture:
+        routes.put("a", v=1)
+        routes.settled(capture, routes.feed.send())
+    routes.put("a", v=2)
+    routes.feed.send()
+    routes.advance(hours=25)
+
+    with pytest.raises(PositionLost), routes.follower.running():
+        pass
+
+
+def test_a_stream_that_was_made_anew_under_its_name_is_another_one(routes: World) -> None:
+    with routes.follower.running() as capture:
+        routes.put("a", v=1)
+        routes.settled(capture, routes.feed.send())
+    routes.put("a", v=2)
+    routes.feed.skip()  # it went into no stream
+    routes.stream.make_anew(shards=2)
+
+    with pytest.raises((LineageChanged, PositionLost)), routes.follower.running():
+        pass
