@@ -22,11 +22,11 @@ from cdc.batch import schema_of
 from cdc.column_rules import ColumnRules
 from cdc.columns import Columns, promote
 from cdc.decode_input import Input, Text, slices
-from cdc.decode_leaves import LeafDecode
+from cdc.decode_leaves import LeafDecode, Leaves
 from cdc.decode_sql import rows_query
 from cdc.errors import Retryable
 from cdc.keys import KeySchema
-from cdc.misfits import Leftovers, leftovers
+from cdc.misfits import Leftovers, leftovers, typed_values
 from cdc.nested_columns import plain_column
 
 _INPUT = "decoder_input"
@@ -120,18 +120,14 @@ class DecodeEngine:
         found = self._leaves.decode(texts, is_dead, columns)
         if found is None:
             return self._checked_cells(images, keys, columns)
-        is_left = pc.invert(found.is_whole)
-        left = pc.indices_nonzero(is_left).to_pylist()
-        if not left:
-            return _Cells(found.identities, found.arrays, [], [])
-        checked = self._checked_cells([images[i] for i in left], [keys[i] for i in left], columns)
-        pairs = zip(found.arrays, checked.arrays, strict=True)
-        return _Cells(
-            pc.replace_with_mask(found.identities, is_left, checked.identities),
-            [pc.replace_with_mask(array, is_left, other) for array, other in pairs],
-            [left[i] for i in checked.misfits],
-            checked.claimed,
-        )
+        identities = self._identities(found.identities, images, keys)
+        left = pc.indices_nonzero(pc.invert(found.is_whole))
+        if not len(left):
+            return _Cells(identities, found.arrays, [], [])
+        positions = left.to_pylist()
+        arrays, exact = _completed(found, [images[i] for i in positions], left, columns)
+        claimed = _claimed(zip(*exact, strict=True), columns, self._rules.excluded)
+        return _Cells(identities, arrays, positions, claimed)
 
     def _checked_cells(
         self, images: Sequence[Text | None], keys: Sequence[Text | None], columns: Columns
@@ -211,6 +207,30 @@ class DecodeEngine:
             ) from error
         finally:
             self._input.clear()
+
+
+def _completed(
+    found: Leaves, images: Sequence[Text | None], left: pa.Array, columns: Columns
+) -> tuple[list[pa.Array], list[list[bool]]]:
+    """All cells, and by column which of the rows that are `left` have an exact one.
+
+    A cell found by its path is exact, whatever else is in the image; but for nested values, of
+    which nothing is known without the image's length.
+    """
+    nested = [column.name for column in columns if column.kind == "json"]
+    try:
+        typed = typed_values(images, nested)
+    except ValueError as error:
+        raise Undecodable(str(error)) from error
+    arrays, exact = list(found.arrays), []
+    for i, column in enumerate(columns):
+        if column.kind == "json":
+            cells, is_exact = _plain(pa.array(typed[column.name], pa.string()))
+            arrays[i] = pc.replace_with_mask(arrays[i], pc.invert(found.is_whole), cells)
+        else:
+            is_exact = arrays[i].take(left).is_valid()
+        exact.append(is_exact.to_pylist())
+    return arrays, exact
 
 
 def _texts(texts: Sequence[Text | None]) -> pa.Array:

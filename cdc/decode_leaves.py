@@ -2,10 +2,9 @@
 
 It needs no second look for what it may have missed, because it accounts for bytes. The inverse of a
 row's cells is typed JSON of a known length, in its shortest form; an image that is exactly as long
-has nothing else in it, and no text in it was escaped. Such a row is accounted for. All others
-(misfits, escaped texts, unusual nested values) are not wrong, only not proven: they are decoded
-once more by whoever asked, in the way that holds for every image. (Both ways rely on the service
-for S, N and B to be JSON strings.)
+has nothing else in it, and no text in it was escaped. Such a row is whole. Of all others (misfits,
+escaped texts, unusual nested values) whoever asked has to look for more. (Every way of decoding
+relies on the service for S, N and B to be JSON strings.)
 
 Nested values of a settled shape are pulled by their members' paths, see `cdc.shapes`.
 """
@@ -45,7 +44,10 @@ _TYPED_EXTRA = {
 
 @dataclass(frozen=True, slots=True)
 class Leaves:
-    """Identities and cells of every row; only those where `is_whole` are to be believed."""
+    """Identities, NULL where they are not known, and cells. `is_whole`: nothing else is in a row.
+
+    Cells are exact, but for those of json columns in rows that are not whole.
+    """
 
     identities: pa.Array
     arrays: list[pa.Array]
@@ -60,6 +62,7 @@ class LeafDecode:
     ) -> None:
         self._connection = connection
         self._keys = keys
+        self._key_names = frozenset(attribute.name for attribute in keys.attributes)
         self._excluded = sorted(excluded)
         self._shapes: dict[str, Shape] = {}
         self._tries: dict[str, int] = {}
@@ -129,9 +132,11 @@ class LeafDecode:
         identities = _flat(rows.column("h"))
         is_whole = pc.and_(pc.equal(total, pa.array(sizes, pa.int64())), identities.is_valid())
         self._look_back(columns, arrays, is_whole)
-        if pc.any(is_dead).as_py():
-            arrays = [pc.if_else(is_dead, None, cells) for cells in arrays]
-        return Leaves(identities.cast(pa.binary(16)), arrays, is_whole)
+        if is_dead.true_count:
+            for i, column in enumerate(columns):
+                if column.name in self._key_names:
+                    arrays[i] = pc.if_else(is_dead, None, arrays[i])
+        return Leaves(identities, arrays, is_whole)
 
     # ------------------------------------------------------------ shapes
 

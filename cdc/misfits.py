@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from cdc.columns import AttributeFacts, Columns
+from cdc.decode_input import Text
 from cdc.keys import canonical_number
 from cdc.nested import is_int64
 
@@ -35,7 +36,7 @@ class Leftovers:
 
 
 def leftovers(
-    images: Sequence[bytes], claimed: Sequence[frozenset[str]], columns: Columns, *, learn: bool
+    images: Sequence[Text], claimed: Sequence[frozenset[str]], columns: Columns, *, learn: bool
 ) -> Leftovers:
     """What the cells of these images leave over. `claimed`: attributes that a cell holds exactly.
 
@@ -52,6 +53,21 @@ def leftovers(
         counts,
         _unseen(rests, frozenset(columns.names)) if learn else {},
     )
+
+
+def typed_values(
+    images: Sequence[Text | None], names: Sequence[str]
+) -> dict[str, list[str | None]]:
+    """The typed texts of some attributes, without blanks; None for an image that has none.
+
+    Raises ValueError for an image that is not JSON.
+    """
+    decoded = [{} if image is None else _IMAGE.decode(image) for image in images]
+    return {name: [_compact(members.get(name)) for members in decoded] for name in names}
+
+
+def _compact(raw: msgspec.Raw | None) -> str | None:
+    return None if raw is None else msgspec.json.format(raw, indent=-1).decode()
 
 
 def without(image: bytes, names: frozenset[str]) -> bytes | None:
