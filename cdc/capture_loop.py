@@ -18,7 +18,7 @@ from cdc.accelerator import Accelerator
 from cdc.backoff import Reaction, reaction
 from cdc.bootstrap import ScanRun
 from cdc.capture_commit import Committer
-from cdc.capture_start import Opened, check_same_source, horizon_of
+from cdc.capture_start import Opened, check_no_gap, check_same_source, horizon_of
 from cdc.capture_status import CaptureSettings, CaptureStatus, Phase, ScanStatus, StatusBoard
 from cdc.errors import DestinationDisabled, NoSpace
 from cdc.misfits import totals_of
@@ -160,6 +160,7 @@ class Loop:
         if result.description is not None:
             self._troubles.succeeded("describe")
             check_same_source(self._committer.checkpoint.lineage, result.description)
+            check_no_gap(self._committer.retention_seconds, result.description)
             self._description = result.description
             self._reader.graph.keep_to(horizon_of(result.description))
             self._committer.keep_to(result.description.retention_seconds)

@@ -74,11 +74,7 @@ def open_capture(
     if checkpoint is not None:
         check_same_source(checkpoint.lineage, description)
         settings.columns.check_excluded(checkpoint.scan.excluded)
-        if not checkpoint.retention_seconds:
-            raise Trimmed(
-                f"the Kinesis destination of {description.table_name} was disabled, and enabled"
-                " again: changes made between are in no stream"
-            )
+        check_no_gap(checkpoint.retention_seconds, description)
         graph = ShardGraph.resume(checkpoint.shards, horizon, began_at=checkpoint.scan.started_at)
         checkpoint = replace(checkpoint, retention_seconds=description.retention_seconds)
         return Opened(description, checkpoint, graph, is_bootstrap=False)
@@ -88,6 +84,15 @@ def open_capture(
         if listing is None:
             return None
     return _begin(source, accelerator, settings, description, listing, horizon, generation())
+
+
+def check_no_gap(retention_seconds: float, description: SourceDescription) -> None:
+    """Raise Trimmed if changes are in no stream, by what a checkpoint has for the retention."""
+    if not retention_seconds:
+        raise Trimmed(
+            f"the Kinesis destination of {description.table_name} was disabled, and enabled"
+            " again: changes made between are in no stream"
+        )
 
 
 def _remember_gap(accelerator: Accelerator) -> None:
