@@ -73,6 +73,8 @@ class Database:
         self._dropped = None if self.wal_bytes() else frozenset[int]()
         self._idle: list[duckdb.DuckDBPyConnection] = []
         self._all: set[duckdb.DuckDBPyConnection] = set()
+        self._is_closing = False
+        # Held for each use of `_root` too: a connection refuses a second thread.
         self._lock = threading.Lock()
         with translating(path, "open" if exists else "create"):
             self._root = _connect(path, memory_limit, None if exists else storage_version)
@@ -147,8 +149,10 @@ class Database:
                 self.writer.unregister(name)
 
     def _new_cursor(self) -> duckdb.DuckDBPyConnection:
-        cursor = self._root.cursor()
         with self._lock:
+            if self._is_closing:
+                raise duckdb.ConnectionException(f"{self.path} is closed")
+            cursor = self._root.cursor()
             self._all.add(cursor)
         cursor.execute("USE db")
         return cursor
@@ -208,6 +212,7 @@ class Database:
     def close(self) -> None:
         """Stop what runs, and release the file. The log stays as it is."""
         with self._lock:
+            self._is_closing = True
             cursors, self._idle, self._all = list(self._all), [], set()
         while cursors:
             cursors = [cursor for cursor in cursors if not _closed(cursor)]
