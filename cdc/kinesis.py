@@ -28,6 +28,8 @@ VIEW_TYPE = "NEW_AND_OLD_IMAGES"
 # 5 calls a second of so many documents of 300 bytes and more are all that a shard may give; a
 # larger page would only be kept longer.
 _PAGE_RECORDS = 2_000
+# A change and its arrival are dated by two services.
+_CLOCKS_APART_SECONDS = 60.0
 _READABLE = ("ACTIVE", "UPDATING")
 
 
@@ -147,7 +149,8 @@ def _iterator_type(position: Position) -> dict[str, Any]:
         case FromStart(None):
             return {"ShardIteratorType": "TRIM_HORIZON"}
         case FromStart(skip_before):
-            return {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": skip_before}
+            begin = skip_before - _CLOCKS_APART_SECONDS
+            return {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": begin}
         case At(sequence):
             kind = "AT_SEQUENCE_NUMBER"
             return {"ShardIteratorType": kind, "StartingSequenceNumber": sequence}
