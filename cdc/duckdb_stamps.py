@@ -2,9 +2,9 @@
 
     _snowmelt.stamps   as `cdc.ordering.STAMPS`, digests as UUID; one row per identity
 
-It has no index, so a commit looks at every identity in it (45 ms for ten million), and a batch is
-as dear as its number of rows is small. What lies before all times of a batch is skipped by row
-groups, since stamps are written nearly in the order of time.
+It has no index, so a commit looks at every identity in it (40 ms for five million), whatever the
+number of its changes. A lookup skips the row groups that lie before all times of a batch, since
+stamps are written nearly in the order of time.
 """
 
 from __future__ import annotations
