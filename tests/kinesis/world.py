@@ -55,6 +55,15 @@ class World:
         """Of a table that nobody follows, into the same stream."""
         return KinesisFeed(self.stream, name, seed=seed, disorder=Disorder(4, 0.2))
 
+    def follower_at(self, endpoint_url: str) -> KinesisFollower:
+        """The capture, which knows another endpoint from now on."""
+        before = self.follower
+        self.follower = KinesisFollower(
+            DynamoDBLocal(endpoint_url), self.table, before.path, before.engine
+        )
+        self.follower.client = before.client
+        return self.follower
+
     def settled(self, capture: Capture, records: int) -> None:
         """Wait until so many changes were read by this capture, and the file is the table."""
         self.settled_records(capture, records)
