@@ -54,7 +54,11 @@ def main() -> None:
     is_ok = True
     with tempfile.TemporaryDirectory(prefix="snowmelt-capture-") as scratch, ExitStack() as ends:
         bench = _prepare(options, Path(scratch), ends)
-        for engine in engines:
+        if options.decode:
+            document = _decode(bench)
+            print(json.dumps(document) if options.json else _text(document), flush=True)
+            is_ok = document["digest_ok"]
+        for engine in () if options.decode else engines:
             if options.reads:
                 document = _reads(bench, engine)
             else:
@@ -104,6 +108,26 @@ def _measure(bench: _Bench, engine: str, rounds: int) -> dict[str, Any]:
     for side in sides:
         _file(bench, engine, side).unlink()
     return _document(bench, engine, sides, runs) | {"machine": machine, "rounds": rounds}
+
+
+def _decode(bench: _Bench) -> dict[str, Any]:
+    notify("decoding")
+    found = child.run("benchmarks.sides.capture_decode:run", {"files": bench.pages.files})
+    notify("")
+    return {
+        "benchmark": "capture, decode",
+        "decode_rows_per_s": round(1e6 / found["decode_us"]),
+        "parse_records_per_s": round(1e6 / found["parse_us"]),
+        "decode_cpu_us_per_row": round(found["decode_us"], 2),
+        "parse_cpu_us_per_record": round(found["parse_us"], 2),
+        "distinct_in_batch": round(found["rows"] / found["records"], 3),
+        "peak_rss_mb": round(found["peak_rss_mib"] * 1.048576),
+        "records": found["records"],
+        "record_bytes": bench.pages.record_bytes,
+        "table_rows": bench.rows,
+        "digest_ok": found["is_exact"],
+        "machine": facts.machine(),
+    }
 
 
 def _reads(bench: _Bench, engine: str) -> dict[str, Any]:
@@ -209,7 +233,8 @@ def _text(document: dict[str, Any]) -> str:
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:
-    yield f"capture, {document['engine']}, {document['table_rows']:,} rows in the table"
+    what = f"{document['benchmark']}, {document['engine']}" if "engine" in document else "decode"
+    yield f"{what}, {document['table_rows']:,} rows in the table"
     for name, value in document.items():
         if isinstance(value, int | float | bool):
             yield (
@@ -227,6 +252,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=_ROWS, help="rows in the table before")
     parser.add_argument(
         "--reads", action="store_true", help="what readers get meanwhile, at 10,000 records/s"
+    )
+    parser.add_argument(
+        "--decode", action="store_true", help="the decode alone, rows/s of a core by CPU time"
     )
     parser.add_argument("--rounds", type=int, help="turns of each side")
     parser.add_argument("--size", type=int, help=argparse.SUPPRESS)  # pages; for tests

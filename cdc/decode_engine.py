@@ -23,7 +23,7 @@ from cdc.column_rules import ColumnRules
 from cdc.columns import Columns, promote
 from cdc.decode_input import Input, Text, slices
 from cdc.decode_leaves import LeafDecode, Leaves
-from cdc.decode_sql import rows_query
+from cdc.decode_sql import member_bytes, rows_query
 from cdc.errors import Retryable
 from cdc.keys import KeySchema
 from cdc.misfits import Leftovers, leftovers, typed_values
@@ -214,8 +214,8 @@ def _completed(
 ) -> tuple[list[pa.Array], list[list[bool]]]:
     """All cells, and by column which of the rows that are `left` have an exact one.
 
-    A cell found by its path is exact, whatever else is in the image; but for nested values, of
-    which nothing is known without the image's length.
+    A cell found by its path is exact, whatever else is in the image; of a nested value nothing is
+    known but by its length.
     """
     nested = [column.name for column in columns if column.kind == "json"]
     try:
@@ -224,11 +224,17 @@ def _completed(
         raise Undecodable(str(error)) from error
     arrays, exact = list(found.arrays), []
     for i, column in enumerate(columns):
+        cells = arrays[i].take(left)
+        is_exact = cells.is_valid()
         if column.kind == "json":
-            cells, is_exact = _plain(pa.array(typed[column.name], pa.string()))
+            texts = typed[column.name]
+            lengths = pa.array([0 if text is None else len(text) for text in texts], pa.int32())
+            members = pc.add(lengths, member_bytes(column.name))
+            is_exact = pc.and_(is_exact, pc.equal(members, found.members[i].take(left)))
+            unknown = pc.if_else(is_exact, None, pa.array(texts, pa.string()))
+            plain, is_plain = _plain(unknown)
+            cells, is_exact = pc.if_else(is_exact, cells, plain), pc.or_(is_exact, is_plain)
             arrays[i] = pc.replace_with_mask(arrays[i], pc.invert(found.is_whole), cells)
-        else:
-            is_exact = arrays[i].take(left).is_valid()
         exact.append(is_exact.to_pylist())
     return arrays, exact
 
@@ -245,13 +251,19 @@ def _plain(typed: pa.Array) -> tuple[pa.Array, pa.Array]:
 
 
 def _newest(rows: pa.Table) -> pa.Table:
+    """The rows without those that a later one of the same identity supersedes."""
     identities = rows.column("_h").combine_chunks().dictionary_encode()
     if len(identities.dictionary) == rows.num_rows:
         return rows
-    positions = pa.array(range(rows.num_rows), pa.int64())
-    numbered = pa.table({"identity": identities.indices, "position": positions})
-    newest = numbered.group_by("identity").aggregate([("position", "max")]).column("position_max")
-    return rows.take(newest.take(pc.sort_indices(newest)))
+    counts = pc.value_counts(identities.indices)
+    repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    found = pc.indices_nonzero(pc.is_in(identities.indices, value_set=repeated))
+    positions = found.to_pylist()
+    newest = dict(zip(identities.indices.take(found).to_pylist(), positions, strict=True))
+    is_kept = [True] * rows.num_rows
+    for position in set(positions).difference(newest.values()):
+        is_kept[position] = False
+    return rows.filter(pa.array(is_kept, pa.bool_()))
 
 
 def key_identity(keys: KeySchema, text: bytes) -> bytes:

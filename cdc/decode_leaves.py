@@ -46,11 +46,13 @@ _TYPED_EXTRA = {
 class Leaves:
     """Identities, NULL where they are not known, and cells. `is_whole`: nothing else is in a row.
 
-    Cells are exact, but for those of json columns in rows that are not whole.
+    Cells are exact, but for those of json columns in rows that are not whole: there a cell is if
+    its member in the image is as long as `members` says by column.
     """
 
     identities: pa.Array
     arrays: list[pa.Array]
+    members: list[pa.Array]
     is_whole: pa.Array
 
 
@@ -112,7 +114,7 @@ class LeafDecode:
     def _leaves(
         self, rows: pa.Table, sizes: Sequence[int], is_dead: pa.Array, columns: Columns
     ) -> Leaves:
-        arrays: list[pa.Array] = []
+        arrays, members = list[pa.Array](), list[pa.Array]()
         # An object has two braces, and a comma less than it has members.
         total = pc.add(_flat(rows.column("others")), 1)
         for i, column in enumerate(columns):
@@ -126,17 +128,18 @@ class LeafDecode:
             else:
                 bytes_ = _text_bytes(column, cells)
             extra = _TYPED_EXTRA[column.kind] if shape is None else shape.extra
-            bytes_ = pc.add(bytes_, member_bytes(column.name) + extra)
-            total = pc.add(total, pc.fill_null(bytes_, 0))
+            around = pa.scalar(member_bytes(column.name) + extra, pa.int32())
+            members.append(pc.fill_null(pc.add(bytes_, around), 0))
+            total = pc.add(total, members[-1])
             arrays.append(cells)
         identities = _flat(rows.column("h"))
-        is_whole = pc.and_(pc.equal(total, pa.array(sizes, pa.int64())), identities.is_valid())
+        is_whole = pc.and_(pc.equal(total, pa.array(sizes, pa.int32())), identities.is_valid())
         self._look_back(columns, arrays, is_whole)
         if is_dead.true_count:
             for i, column in enumerate(columns):
                 if column.name in self._key_names:
                     arrays[i] = pc.if_else(is_dead, None, arrays[i])
-        return Leaves(identities, arrays, is_whole)
+        return Leaves(identities, arrays, members, is_whole)
 
     # ------------------------------------------------------------ shapes
 
@@ -176,10 +179,11 @@ def _text_bytes(column: Column, cells: pa.Array) -> pa.Array:
     """The length of each cell's inverse, as its text on the wire; NULL for a NULL."""
     match column.kind:
         case "boolean":
-            return pc.subtract(len("false"), cells.cast(pa.int64()))
+            return pc.subtract(pa.scalar(len("false"), pa.int32()), cells.cast(pa.int32()))
         case "integer":
             return pc.binary_length(cells.cast(pa.string()))
         case "binary":
-            return pc.multiply(pc.divide(pc.add(pc.binary_length(cells), 2), 3), 4)
+            sizes = pc.add(pc.binary_length(cells), 2)
+            return pc.multiply(pc.divide(sizes, 3), 4).cast(pa.int32())
         case _:
             return pc.binary_length(cells)

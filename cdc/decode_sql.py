@@ -58,11 +58,10 @@ def leaves_query(
     Columns: `h` as above; c0, c1, … the cells, NULL for what is not exact; of a json column with a
     shape the plain text, of one without the typed text; `others`, the bytes of `excluded` members.
     """
-    paths: list[str] = []
+    paths: dict[str, str] = {}
 
     def value(path: str) -> str:
-        paths.append(path)
-        return f"v[{len(paths)}]"
+        return paths.setdefault(path, f"v[{len(paths) + 1}]")
 
     texts = [value(_path(attribute.name, attribute.type)) for attribute in keys.attributes]
     selected = [_identity(keys, texts)]
@@ -78,7 +77,7 @@ def leaves_query(
     others = [
         f"coalesce(strlen({value(_path(name))}) + {member_bytes(name)}, 0)" for name in excluded
     ]
-    selected.append(f"{' + '.join(others) or '0'} AS others")
+    selected.append(f"({' + '.join(others) or '0'})::INTEGER AS others")
     listed = ", ".join(map(_literal, paths))
     return (
         f"SELECT {', '.join(selected)} "
@@ -160,8 +159,8 @@ def _identity(keys: KeySchema, texts: list[str]) -> str:
 def _identity_part(type_: KeyType, text: str, *, to_bytes: bool) -> str:
     if type_ == "B":
         raw = f"TRY(from_base64({text}))"
-        return f"encode('B' || {_hex(f'octet_length({raw})')}) || {raw}"
-    part = f"'{type_}' || {_hex(f'strlen({text})')} || {text}"
+        return f"encode({_header('B', f'octet_length({raw})')}) || {raw}"
+    part = f"{_header(type_, f'strlen({text})')} || {text}"
     if type_ == "N":
         canonical = _literal(r"-?(0|[1-9][0-9]*)([.][0-9]*[1-9])?")
         is_canonical = f"regexp_full_match({text}, {canonical}) AND {text} <> '-0'"
@@ -169,11 +168,11 @@ def _identity_part(type_: KeyType, text: str, *, to_bytes: bool) -> str:
     return f"encode({part})" if to_bytes else part
 
 
-def _hex(length: str) -> str:
-    """A length as eight hex digits; for the usual ones printf takes half of an identity's time."""
-    texts = _literal("".join(f"{number:08x}" for number in range(_LENGTHS)))
-    usual = f"substr({texts}, {length} * 8 + 1, 8)"
-    return f"CASE WHEN {length} < {_LENGTHS} THEN {usual} ELSE printf('%08x', {length}) END"
+def _header(type_: KeyType, length: str) -> str:
+    """The type and eight hex digits; printf would take a third of an identity's time."""
+    texts = _literal("".join(f"{type_}{number:08x}" for number in range(_LENGTHS)))
+    usual = f"substr({texts}, {length} * 9 + 1, 9)"
+    return f"CASE WHEN {length} < {_LENGTHS} THEN {usual} ELSE printf('{type_}%08x', {length}) END"
 
 
 def _member(column: Column) -> str | dict[str, str]:

@@ -57,7 +57,7 @@ def leftovers(
 
 def typed_values(
     images: Sequence[Text | None], names: Sequence[str]
-) -> dict[str, list[str | None]]:
+) -> dict[str, list[bytes | None]]:
     """The typed texts of some attributes, without blanks; None for an image that has none.
 
     Raises ValueError for an image that is not JSON.
@@ -66,8 +66,8 @@ def typed_values(
     return {name: [_compact(members.get(name)) for members in decoded] for name in names}
 
 
-def _compact(raw: msgspec.Raw | None) -> str | None:
-    return None if raw is None else msgspec.json.format(raw, indent=-1).decode()
+def _compact(raw: msgspec.Raw | None) -> bytes | None:
+    return None if raw is None else msgspec.json.format(bytes(raw), indent=-1)
 
 
 def without(image: bytes, names: frozenset[str]) -> bytes | None:
