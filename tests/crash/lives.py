@@ -66,6 +66,7 @@ class Bench:
         snapshots: str = "enabled",
         store: Document | None = None,
         params: Document | None = None,
+        acceleration: Document | None = None,
     ) -> MortalNode:
         """A node with an empty disk; its query listener is a socket in its home, where a dead
         node left one. `store`: parameters of the location.
@@ -90,6 +91,7 @@ class Bench:
                 "snapshots": snapshots,
                 "snapshots_trigger": "time_interval",
                 "snapshots_trigger_threshold": "1h",
+                **(acceleration or {}),
             },
         }
         document: Document = {

@@ -25,6 +25,7 @@ Story = Callable[[Gate], Told]
 
 _TOO_LONG_SECONDS = 25 * 3600.0
 _REBUILDS = {"dynamodb_stream_shard_not_found_behavior": "ready_before_load"}
+_REFRESHES = {"refresh_mode": "full", "refresh_check_interval": "1s"}
 _MOST_TRIES = 3
 # Elsewhere the instant behind is the instant before the next.
 _DECISIVE = ("commit", "COMMIT", "put_if_match", "put_object")
@@ -231,6 +232,24 @@ def _lose(bench: Bench, page: int) -> None:
         bench.write(5)
         bench.table.fail("get_records", Trimmed("past the oldest"), times=4)
     time.sleep(0.03)  # the scan is still under way when the position is lost
+
+
+def refresh(bench: Bench) -> Story:
+    """A table that is read by Scan alone is loaded, loaded anew beside that, and switched to."""
+
+    def tell(gate: Gate) -> Told:
+        node = bench.node("memory://none", "disabled", acceleration=_REFRESHES)
+        told = Told(bench, node, gate)
+        told.begin()
+        told.until_ready()
+        bench.write(20)
+        told.until_marked()
+        told.end()
+        told.assert_equal()
+        assert told.calls("GetRecords") == []
+        return told
+
+    return tell
 
 
 def doctor(bench: Bench, location: str, server: SeaweedFS | None = None) -> Story:

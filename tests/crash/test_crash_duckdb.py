@@ -22,6 +22,15 @@ def test_a_rebuild_killed_anywhere_goes_on(old_bench: Bench, landed: Landed) -> 
     tell_all("rebuild", stories.rebuild(old_bench), landed, only=landed.is_new)
 
 
+def test_a_refresh_killed_anywhere_leaves_one_whole_file(bench: Bench, landed: Landed) -> None:
+    tell_all(
+        "refresh",
+        stories.refresh(bench),
+        landed,
+        only=lambda site: landed.is_new(site) or site.startswith(("restorer.switch", "snowmelt")),
+    )
+
+
 class TestRestoring(Restoring):
     pass
 
