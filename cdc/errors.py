@@ -124,8 +124,8 @@ class DestinationDisabled(StreamDisabled):
     """The table's changes go to no Kinesis stream; those made meanwhile are in none, ever."""
 
     hint = (
-        "run `aws dynamodb enable-kinesis-streaming-destination` for the table; it is then loaded "
-        "anew, as shard_not_found_behavior says, because changes between are in no stream"
+        "run `aws dynamodb enable-kinesis-streaming-destination` for the table; a file that was "
+        "followed before has a gap then, and shard_not_found_behavior decides"
     )
 
 

@@ -146,11 +146,11 @@ def _name_of(arn: str) -> str:
 
 def _iterator_type(position: Position) -> dict[str, Any]:
     match position:
-        case FromStart(None):
-            return {"ShardIteratorType": "TRIM_HORIZON"}
-        case FromStart(skip_before):
+        case FromStart(skip_before) if skip_before is not None:
             begin = skip_before - _CLOCKS_APART_SECONDS
             return {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": begin}
+        case FromStart():
+            return {"ShardIteratorType": "TRIM_HORIZON"}
         case At(sequence):
             kind = "AT_SEQUENCE_NUMBER"
             return {"ShardIteratorType": kind, "StartingSequenceNumber": sequence}

@@ -6,6 +6,7 @@ only scratch keys under `probe/` are written and deleted again.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from typing import Any, Literal
 from cdc.aws import AwsParams, make_clients
 from cdc.dynamodb import DynamoDbSource
 from cdc.errors import CdcError, Degraded, NoSpace, PositionLost
+from cdc.kinesis import KinesisSource
 from cdc.position import FromStart
 from cdc.source import SourceDescription
 from cdc.table_only import TableSource
@@ -28,6 +30,9 @@ from snowmelt.progress import format_bytes
 CLOCK_WARNING_SECONDS = 2.0
 
 Verdict = Literal["ok", "warn", "fail"]
+Examined = DynamoDbSource | KinesisSource
+# Any key of the type will do: what is asked is whether one may ask.
+_NO_KEYS = {"S": {"S": "snowmelt doctor"}, "N": {"N": "0"}, "B": {"B": "AA=="}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class Subject:
     """What is examined. `path`: where the dataset's file would lie.
 
     `has_stream`: the table's stream is to be followed; else the table is read anew by Scan alone.
+    `by_kinesis`: that stream is its Kinesis destination, or the one of `stream_arn`.
     """
 
     table: str
@@ -58,13 +64,20 @@ class Subject:
     store: StoreParams
     path: Path
     has_stream: bool = True
+    by_kinesis: bool = False
+    stream_arn: str | None = None
+
+    def source(self) -> Examined:
+        """What is tried; no request is sent yet."""
+        if self.by_kinesis:
+            return KinesisSource(self.table, self.aws, stream_arn=self.stream_arn)
+        return (DynamoDbSource if self.has_stream else TableSource)(self.table, self.aws)
 
 
 def examine(subject: Subject) -> Iterator[Finding]:
     """All findings, as they are made. Never raises an error of ours."""
     yield _identity(subject.aws)
-    kind = DynamoDbSource if subject.has_stream else TableSource
-    source = kind(subject.table, subject.aws)
+    source = subject.source()
     try:
         description = source.describe()
     except CdcError as error:
@@ -72,7 +85,7 @@ def examine(subject: Subject) -> Iterator[Finding]:
         yield from _store(subject)
         return
     yield _table(description)
-    yield from _permissions(source, has_stream=subject.has_stream)
+    yield from _permissions(source, description, has_stream=subject.has_stream)
     cost = _estimate(description, subject.path)
     yield _cost(cost)
     yield _clock(source)
@@ -99,12 +112,14 @@ def _table(description: SourceDescription) -> Finding:
         f"{format_bytes(description.size_bytes)}, stream {description.view_type or 'not read'}"
     )
     hint = ""
-    if description.view_type == "NEW_AND_OLD_IMAGES":
+    if description.view_type == "NEW_AND_OLD_IMAGES" and description.is_ordered:
         hint = "NEW_IMAGE would do and halves the bytes that are read"
     return Finding("table", "ok", detail, hint)
 
 
-def _permissions(source: DynamoDbSource, *, has_stream: bool) -> Iterator[Finding]:
+def _permissions(
+    source: Examined, description: SourceDescription, *, has_stream: bool
+) -> Iterator[Finding]:
     shard: list[str] = []
     iterator: list[str] = []
 
@@ -125,11 +140,19 @@ def _permissions(source: DynamoDbSource, *, has_stream: bool) -> Iterator[Findin
         source.scan(0, 1_000_000, None)
         return "granted"
 
+    def get_item() -> str:
+        source.get_item(json.dumps({key.name: _NO_KEYS[key.type] for key in keys}))
+        return "granted"
+
+    keys = description.keys.attributes
+    by_kinesis = not description.is_ordered
+    service = "kinesis" if by_kinesis else "dynamodb"
     steps: list[tuple[str, Callable[[], str]]] = []
     if has_stream:
-        steps += [("dynamodb:DescribeStream", list_shards)]
-        steps += [("dynamodb:GetShardIterator", open_iterator)]
-        steps += [("dynamodb:GetRecords", get_records)]
+        steps += [("kinesis:ListShards" if by_kinesis else "dynamodb:DescribeStream", list_shards)]
+        steps += [(f"{service}:GetShardIterator", open_iterator)]
+        steps += [(f"{service}:GetRecords", get_records)]
+    steps += [("dynamodb:GetItem", get_item)] if by_kinesis else []
     steps += [("dynamodb:Scan", scan)]
     for action, step in steps:
         try:
@@ -152,7 +175,7 @@ def _cost(cost: BootstrapCost) -> Finding:
     return Finding("bootstrap cost", "ok", cost.reads)
 
 
-def _clock(source: DynamoDbSource) -> Finding:
+def _clock(source: Examined) -> Finding:
     offset = source.clock.offset_seconds
     verdict: Verdict = "ok" if abs(offset) < CLOCK_WARNING_SECONDS else "warn"
     hint = "" if verdict == "ok" else "ages are corrected for it; run a time service all the same"

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from snowmelt.cli.options import AsJson, print_json
+from snowmelt.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -25,6 +26,11 @@ def doctor(
     location: Annotated[str | None, typer.Option(help="Where snapshots will lie.")] = None,
     endpoint_url: Annotated[str | None, typer.Option(help="DynamoDB endpoint.")] = None,
     streams_endpoint_url: Annotated[str | None, typer.Option(help="Streams endpoint.")] = None,
+    kinesis: Annotated[
+        bool, typer.Option("--kinesis", help="It is followed by its Kinesis destination.")
+    ] = False,
+    kinesis_stream_arn: Annotated[str | None, typer.Option(help="That stream.")] = None,
+    kinesis_endpoint_url: Annotated[str | None, typer.Option(help="Kinesis endpoint.")] = None,
     s3_endpoint: Annotated[str | None, typer.Option(help="S3 endpoint.")] = None,
     path: Annotated[Path, typer.Option(help="Where the file will lie.")] = Path(),
     refresh_mode: Annotated[
@@ -33,6 +39,8 @@ def doctor(
     as_json: AsJson = False,
 ) -> int:
     """Print one line per check; ends with the exit code of the first failure."""
+    if kinesis and refresh_mode == "full":
+        raise UsageError("--kinesis follows changes", hint="leave out --refresh-mode full")
     from cdc.aws import AwsParams
     from snapshotter.location import StoreParams
     from snowmelt.doctor import Subject, examine
@@ -40,12 +48,17 @@ def doctor(
     subject = Subject(
         table=table,
         aws=AwsParams(
-            region=region, endpoint_url=endpoint_url, streams_endpoint_url=streams_endpoint_url
+            region=region,
+            endpoint_url=endpoint_url,
+            streams_endpoint_url=streams_endpoint_url,
+            kinesis_endpoint_url=kinesis_endpoint_url,
         ),
         location=location,
         store=StoreParams(region=region, endpoint=s3_endpoint),
         path=path.absolute(),
         has_stream=refresh_mode == "changes",
+        by_kinesis=kinesis,
+        stream_arn=kinesis_stream_arn,
     )
     findings = []
     for finding in examine(subject):
