@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cdc import duckdb_upkeep
 from cdc.accelerator import QueryLimits
 from cdc.column_rules import ColumnRules
 from cdc.columns import Column
@@ -136,6 +137,29 @@ def test_changes_that_wait_beside_base_are_widened_with_it(file: Items) -> None:
     settle(file)
     file.go_on_from_a_snapshot()
     file.check()
+
+
+def test_widening_that_was_left_at_any_step_is_gone_on_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(duckdb_upkeep, "FIRST_SORT_STEP_ROWS", 3)
+    for left_at in range(1, 20):
+        with item_file("duckdb", BY_ID) as file:
+            file.scan(items(*numbers("1", "2", "3")))
+            file.scan(items(*numbers("1.5", "2.5", "3.5", "4.5"), first=3))
+            file.end_scan()
+            pending = [file.file.maintain(idle=False).is_pending for _ in range(left_at)]
+            # What is frozen now is what a process that dies now leaves behind.
+            file.change([(True, item) for item in items(*numbers("7.25"), first=6)])
+            file.go_on_from_a_snapshot()
+            file.check()
+            file.maintain(idle=True)
+
+            assert file.file.columns().get("v") == Column("v", "decimal", 2)
+            file.check()
+        if not pending[-1]:
+            break
+    assert left_at > 3
 
 
 def test_a_key_of_numbers_with_fractions_is_still_found() -> None:
