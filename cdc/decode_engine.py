@@ -22,11 +22,11 @@ from cdc.batch import schema_of
 from cdc.column_rules import ColumnRules
 from cdc.columns import Columns, promote
 from cdc.decode_input import Input, Text, slices
-from cdc.decode_leaves import LeafDecode, Leaves
-from cdc.decode_sql import member_bytes, rows_query
+from cdc.decode_leaves import LeafDecode, completed
+from cdc.decode_sql import rows_query
 from cdc.errors import Retryable
 from cdc.keys import KeySchema
-from cdc.misfits import Leftovers, leftovers, typed_values
+from cdc.misfits import Leftovers, leftovers
 from cdc.nested_columns import plain_column
 
 _INPUT = "decoder_input"
@@ -116,8 +116,7 @@ class DecodeEngine:
         columns: Columns,
     ) -> _Cells:
         """The cells of all rows: quickly where these are proven, else by the way for all."""
-        texts = [image or key or b"" for image, key in zip(images, keys, strict=True)]
-        found = self._leaves.decode(texts, is_dead, columns)
+        found = self._leaves.decode(images, keys, is_dead, columns)
         if found is None:
             return self._checked_cells(images, keys, columns)
         identities = self._identities(found.identities, images, keys)
@@ -125,7 +124,10 @@ class DecodeEngine:
         if not len(left):
             return _Cells(identities, found.arrays, [], [])
         positions = left.to_pylist()
-        arrays, exact = _completed(found, [images[i] for i in positions], left, columns)
+        try:
+            arrays, exact = completed(found, [images[i] for i in positions], left, columns)
+        except ValueError as error:
+            raise Undecodable(str(error)) from error
         claimed = _claimed(zip(*exact, strict=True), columns, self._rules.excluded)
         return _Cells(identities, arrays, positions, claimed)
 
@@ -207,36 +209,6 @@ class DecodeEngine:
             ) from error
         finally:
             self._input.clear()
-
-
-def _completed(
-    found: Leaves, images: Sequence[Text | None], left: pa.Array, columns: Columns
-) -> tuple[list[pa.Array], list[list[bool]]]:
-    """All cells, and by column which of the rows that are `left` have an exact one.
-
-    A cell found by its path is exact, whatever else is in the image; of a nested value nothing is
-    known but by its length.
-    """
-    nested = [column.name for column in columns if column.kind == "json"]
-    try:
-        typed = typed_values(images, nested)
-    except ValueError as error:
-        raise Undecodable(str(error)) from error
-    arrays, exact = list(found.arrays), []
-    for i, column in enumerate(columns):
-        cells = arrays[i].take(left)
-        is_exact = cells.is_valid()
-        if column.kind == "json":
-            texts = typed[column.name]
-            lengths = pa.array([0 if text is None else len(text) for text in texts], pa.int32())
-            members = pc.add(lengths, member_bytes(column.name))
-            is_exact = pc.and_(is_exact, pc.equal(members, found.members[i].take(left)))
-            unknown = pc.if_else(is_exact, None, pa.array(texts, pa.string()))
-            plain, is_plain = _plain(unknown)
-            cells, is_exact = pc.if_else(is_exact, cells, plain), pc.or_(is_exact, is_plain)
-            arrays[i] = pc.replace_with_mask(arrays[i], pc.invert(found.is_whole), cells)
-        exact.append(is_exact.to_pylist())
-    return arrays, exact
 
 
 def _texts(texts: Sequence[Text | None]) -> pa.Array:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -22,6 +23,7 @@ from cdc.columns import Column, Columns
 from cdc.decode_input import Input, Text, slices, text_array
 from cdc.decode_sql import leaves_query, member_bytes
 from cdc.keys import KeySchema
+from cdc.misfits import typed_values
 from cdc.nested_columns import plain_column
 from cdc.shapes import Shape, common_shape
 
@@ -73,7 +75,13 @@ class LeafDecode:
         self._input = Input("text")
         connection.register(INPUT, self._input)
 
-    def decode(self, texts: Sequence[Text], is_dead: pa.Array, columns: Columns) -> Leaves | None:
+    def decode(
+        self,
+        images: Sequence[Text | None],
+        keys: Sequence[Text | None],
+        is_dead: pa.Array,
+        columns: Columns,
+    ) -> Leaves | None:
         """Rows of images, and of the keys of deleted items; None where another way is better.
 
         Bad data is no error here: it is found again by the way that knows what to do about it.
@@ -85,6 +93,9 @@ class LeafDecode:
             return None
         try:
             self._prepare(columns)
+            texts: list[Any] = list(images)
+            for position in pc.indices_nonzero(is_dead).to_pylist():
+                texts[position] = keys[position] or b""
             sizes = list(map(len, texts))
             return self._leaves(self._run(texts, sizes), sizes, is_dead, columns)
         except (duckdb.Error, ValueError):
@@ -169,6 +180,33 @@ class LeafDecode:
             }
         elif 2 * count < len(is_whole):
             self._rest = _REST_BATCHES
+
+
+def completed(
+    found: Leaves, images: Sequence[Text | None], left: pa.Array, columns: Columns
+) -> tuple[list[pa.Array], list[list[bool]]]:
+    """All cells, and by column which of the rows that are `left` have an exact one.
+
+    `images`: of those rows. A cell found by its path is exact, whatever else is in the image; of a
+    nested value nothing is known but by its length. Raises ValueError for what is not JSON.
+    """
+    nested = [column.name for column in columns if column.kind == "json"]
+    typed = typed_values(images, nested)
+    arrays, exact = list(found.arrays), list[list[bool]]()
+    for i, column in enumerate(columns):
+        cells = arrays[i].take(left)
+        is_exact = cells.is_valid()
+        if column.kind == "json":
+            texts = typed[column.name]
+            lengths = pa.array([0 if text is None else len(text) for text in texts], pa.int32())
+            members = pc.add(lengths, member_bytes(column.name))
+            is_exact = pc.and_(is_exact, pc.equal(members, found.members[i].take(left)))
+            unknown = pc.if_else(is_exact, None, pa.array(texts, pa.string()))
+            plain, is_plain = plain_column(unknown)
+            cells, is_exact = pc.if_else(is_exact, cells, plain), pc.or_(is_exact, is_plain)
+            arrays[i] = pc.replace_with_mask(arrays[i], pc.invert(found.is_whole), cells)
+        exact.append(is_exact.to_pylist())
+    return arrays, exact
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Array:

@@ -47,7 +47,7 @@ def _image(item: Any) -> bytes:
 
 
 def _decoded(leaves: LeafDecode, *texts: bytes, columns: Columns = COLUMNS) -> Leaves:
-    found = leaves.decode(texts, pa.array([False] * len(texts)), columns)
+    found = leaves.decode(texts, [None] * len(texts), pa.array([False] * len(texts)), columns)
     assert found is not None
     return found
 
@@ -150,7 +150,7 @@ def test_names_with_the_signs_of_paths_are_found(leaves: LeafDecode) -> None:
 
 
 def test_a_deleted_item_is_its_key(leaves: LeafDecode) -> None:
-    found = leaves.decode([_image({"id": {"S": "a"}})], pa.array([True]), COLUMNS)
+    found = leaves.decode([None], [_image({"id": {"S": "a"}})], pa.array([True]), COLUMNS)
 
     assert found is not None
     assert found.is_whole.to_pylist() == [True]
@@ -167,12 +167,14 @@ def test_attributes_that_are_excluded_count_without_being_kept() -> None:
 
 def test_bad_data_is_left_to_the_way_that_tells_what_is_bad(leaves: LeafDecode) -> None:
     for bad in (b"{", b'{"id":{"S":"\\ud800"}}', b'{"id":{"S":"\xff"}}', b""):
-        assert leaves.decode([_image(ITEM), bad], pa.array([False] * 2), COLUMNS) is None
+        assert (
+            leaves.decode([_image(ITEM), bad], [None] * 2, pa.array([False] * 2), COLUMNS) is None
+        )
     assert _whole(leaves, _image(ITEM)) == [True]
 
 
 def test_where_little_is_proven_it_is_not_tried_each_time(leaves: LeafDecode) -> None:
     spaced = json.dumps(ITEM).encode()
-    tried = [leaves.decode([spaced], pa.array([False]), COLUMNS) for _ in range(20)]
+    tried = [leaves.decode([spaced], [None], pa.array([False]), COLUMNS) for _ in range(20)]
 
     assert [number for number, found in enumerate(tried) if found is not None] == [0, 16]

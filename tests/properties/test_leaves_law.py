@@ -37,7 +37,7 @@ def _check(keys: KeySchema, held: Columns, batches: list[list[Item]]) -> None:
         leaves = LeafDecode(connection, keys, frozenset())
         for batch in batches:
             texts = [_text(item) for item in batch]
-            found = leaves.decode(texts, pa.array([False] * len(texts)), held)
+            found = leaves.decode(texts, [None] * len(texts), pa.array([False] * len(texts)), held)
             if found is None:
                 continue
             rows = zip(*(cells.to_pylist() for cells in found.arrays), strict=True)
