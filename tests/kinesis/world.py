@@ -11,7 +11,9 @@ from typing import Any
 
 from cdc.accelerator import Engine
 from cdc.capture import Capture
+from cdc.checkpoint import Checkpoint
 from cdc.kinesis import KinesisSource
+from cdc.position import After, End
 from tests.cdc.follower import Follower, wait
 from tests.servers.dynamodb_local import DynamoDBLocal, Table
 from tests.servers.kinesalite import Kinesalite, Stream
@@ -63,6 +65,21 @@ class World:
         )
         self.follower.client = before.client
         return self.follower
+
+    def unread(self, checkpoint: Checkpoint) -> int:
+        """How many records of the stream a reader at this checkpoint has not committed."""
+        count = 0
+        for shard_id in (shard["ShardId"] for shard in self.stream.shards()):
+            orders = [int(each["SequenceNumber"]) for each in self.stream.records(shard_id)]
+            known = checkpoint.shards.get(shard_id)
+            match known and known.position:
+                case After(sequence):
+                    count += sum(order > int(sequence) for order in orders)
+                case End():
+                    pass
+                case _:
+                    count += len(orders)
+        return count
 
     def settled(self, capture: Capture, records: int) -> None:
         """Wait until so many changes were read by this capture, and the file is the table."""

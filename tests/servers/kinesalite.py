@@ -137,14 +137,18 @@ class Stream:
         return str(answer["SequenceNumber"])
 
     def read(self, shard_id: str) -> list[bytes]:
-        """The data of a shard's records, from its start to its end or its tip."""
+        """The data of a shard's records."""
+        return [record["Data"] for record in self.records(shard_id)]
+
+    def records(self, shard_id: str) -> list[dict[str, Any]]:
+        """A shard's records, from its start to its end or its tip."""
         iterator = self.kinesis.get_shard_iterator(
             StreamName=self.name, ShardId=shard_id, ShardIteratorType="TRIM_HORIZON"
         )["ShardIterator"]
-        found: list[bytes] = []
+        found: list[dict[str, Any]] = []
         while iterator is not None:
             page = self.kinesis.get_records(ShardIterator=iterator)
-            found += [record["Data"] for record in page["Records"]]
+            found += page["Records"]
             if not page["Records"] and page["MillisBehindLatest"] == 0:
                 break
             iterator = page.get("NextShardIterator")
