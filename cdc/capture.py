@@ -137,8 +137,13 @@ class Capture:
             troubles=troubles,
             stop=self._stop,
         )
-        ties = Ties(self._accelerator, lookup, settings.columns.excluded)
-        return Sifter(self._accelerator, ties, skip_slack_seconds=settings.skip_slack_seconds)
+        excluded = settings.columns.excluded
+        return Sifter(
+            self._accelerator,
+            Ties(self._accelerator, lookup, excluded),
+            skip_slack_seconds=settings.skip_slack_seconds,
+            quotes=not excluded,
+        )
 
     def _lay_out(self, opened: Opened) -> ColumnRules:
         """Tell the file what it should look like; the rules, with columns for each index first."""

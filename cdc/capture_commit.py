@@ -141,7 +141,8 @@ class Committer:
         if sifted.pages:
             batch = self._decoder.changes(sifted.pages, columns)
         stamps = sifted.stamps if sifted.stamps.num_rows else None
-        return replace(batch, records=sifted.read, stamps=stamps)
+        poison = (*batch.poison, *sifted.poison)
+        return replace(batch, records=sifted.read, stamps=stamps, poison=poison)
 
     def _columns(self) -> Columns:
         # Asked each time: upkeep between two commits may have widened one.

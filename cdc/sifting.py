@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from cdc.accelerator import Accelerator
+from cdc.batch import Poison
 from cdc.checkpoint import Checkpoint
 from cdc.decode import ShardRecords
 from cdc.ordering import (
@@ -38,24 +39,32 @@ REMEMBER_SECONDS = 48 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
-    """What is to be decoded, and the stamps to be committed with it. `read`: changes that came."""
+    """What is to be decoded, and the stamps to be committed with it. `read`: changes that came.
+
+    `poison`: what is no change at all.
+    """
 
     pages: list[ShardRecords]
     stamps: pa.Table
     read: int
+    poison: tuple[Poison, ...]
 
 
 class Sifter:
     """Sifts the pages of one stream; used by the loop's thread.
 
-    `skip_slack_seconds`: how long before the scan's begin the stream is read from.
+    `skip_slack_seconds`: how long before the scan's begin the stream is read from. `quotes`: what
+    is put aside is kept as it is; not where attributes are excluded, which it may hold anywhere.
     """
 
-    def __init__(self, accelerator: Accelerator, ties: Ties, *, skip_slack_seconds: float) -> None:
+    def __init__(
+        self, accelerator: Accelerator, ties: Ties, *, skip_slack_seconds: float, quotes: bool
+    ) -> None:
         self.dropped = Dropped()
         self._accelerator = accelerator
         self._ties = ties
         self._skip_slack_seconds = skip_slack_seconds
+        self._quotes = quotes
         self._engine = OrderingEngine(accelerator.keys)
 
     def close(self) -> None:
@@ -72,8 +81,15 @@ class Sifter:
 
     def sift(self, pages: Sequence[ShardRecords], checkpoint: Checkpoint) -> Sifted:
         """The newest change of each item that the file does not hold. Raises Halted."""
-        shards = [page.shard_id for page in pages for _ in page.records]
-        records = [record for page in pages for record in page.records]
+        poison = tuple(
+            self._poison(page.shard_id, record)
+            for page in pages
+            for record in page.records
+            if record.refused
+        )
+        read = sum(len(page.records) for page in pages)
+        shards = [page.shard_id for page in pages for each in page.records if not each.refused]
+        records = [each for page in pages for each in page.records if not each.refused]
         identities = self._engine.identities([bytes(record.keys) for record in records])
         floor_us = int(self.floor(checkpoint) * 1_000_000)
         changes, kept = self._changes(records, identities, floor_us)
@@ -81,9 +97,15 @@ class Sifter:
         if changes.num_rows:
             stamps = self._judge(changes, records, kept)
         found = [ShardRecords(shards[number], [kept[number]]) for number in sorted(kept)]
-        return Sifted(found, stamps, len(records))
+        return Sifted(found, stamps, read, poison)
 
     # ------------------------------------------------------------ inside
+
+    def _poison(self, shard_id: str, record: StreamRecord) -> Poison:
+        if self._quotes:
+            return Poison(shard_id, record.sequence, record.refused, bytes(record.keys))
+        told = "not a document of a change; not quoted, because attributes are excluded"
+        return Poison(shard_id, record.sequence, told, b"")
 
     def _changes(
         self,

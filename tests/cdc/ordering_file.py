@@ -55,6 +55,7 @@ class File:
 
     accelerator: Accelerator
     table: Table | None = None
+    excluded: frozenset[str] = frozenset()
 
     def get_item(self, key: str) -> RawPage:
         assert self.table is not None
@@ -65,14 +66,16 @@ class File:
         troubles = Troubles()
         now = lambda: float(BEGAN)  # noqa: E731
         lookup = ItemLookup(self, now=now, workers=workers, troubles=troubles, stop=stop)
-        ties = Ties(self.accelerator, lookup, frozenset())
-        self.sifter = Sifter(self.accelerator, ties, skip_slack_seconds=300)
+        ties = Ties(self.accelerator, lookup, self.excluded)
+        self.sifter = Sifter(
+            self.accelerator, ties, skip_slack_seconds=300, quotes=not self.excluded
+        )
         lineage = Lineage("routes", "t", "s", "e")
         scan = ScanProgress(BEGAN, (), ended_at=BEGAN)
         self.committer = Committer(
             self.accelerator,
             Checkpoint(lineage, 0, 1, scan),
-            rules=ColumnRules(),
+            rules=ColumnRules(excluded=self.excluded),
             generation=lambda: 0,
             now=now,
             workers=workers,
@@ -90,11 +93,11 @@ class File:
 
 
 @contextmanager
-def opened(engine: Engine) -> Iterator[File]:
+def opened(engine: Engine, excluded: frozenset[str] = frozenset()) -> Iterator[File]:
     with tempfile.TemporaryDirectory(prefix="ordering-") as home:
         path = Path(home) / f"file.{engine}"
         accelerator = open_accelerator(engine, path, "routes", keys=KEYS, create=True)
-        file = File(accelerator)
+        file = File(accelerator, excluded=excluded)
         yield file
         file.committer.close()
         accelerator.close()

@@ -1,12 +1,15 @@
 """The newest of changes whose times do not tell: one path of images, or a look at the table."""
 
+import sqlite3
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from cdc.keys import Item
 from cdc.ordering import HELD, Step, comparable, newest
 from cdc.ordering_counts import Dropped
+from cdc.records import StreamRecord
 from tests.cdc.ordering_file import BEGAN, File, Table, opened, record
 from tests.simulators.change_documents import Change, Changes
 
@@ -167,3 +170,49 @@ def test_a_change_in_milliseconds_competes_with_all_of_its_millisecond(file: Fil
 
     assert value(file) == "2"
     assert file.sifter.dropped == Dropped(by_images=1)
+
+
+# ---------------------------------------------------------------- what is put aside
+
+
+def test_what_is_no_change_is_kept_with_its_reason() -> None:
+    with opened("sqlite") as file:
+        file.commit(REFUSED)
+
+        assert quarantined(file) == [("shard", "7", "not a document", b'{"ssn": 1}')]
+
+
+def test_what_is_no_change_is_not_quoted_where_attributes_are_excluded() -> None:
+    with opened("sqlite", excluded=frozenset({"ssn"})) as file:
+        file.commit(REFUSED)
+
+        ((shard, sequence, reason, raw),) = quarantined(file)
+        assert (shard, sequence, raw) == ("shard", "7", b"")
+        assert "excluded" in reason
+
+
+def test_ties_are_told_without_attributes_that_are_excluded() -> None:
+    with opened("sqlite", excluded=frozenset({"ssn"})) as file:
+        changes = Changes("routes", now_us=BEGAN * 1_000_000, step_us=0)
+        changes.put({**KEY, "v": {"N": "1"}, "ssn": {"S": "x"}})
+        changes.put({**KEY, "v": {"N": "2"}, "ssn": {"S": "y"}})
+        first, second = changes.log
+        file.commit(record(first))
+        file.commit(record(second))
+
+        assert file.item("a") == {**KEY, "v": {"N": "2"}}
+        assert file.sifter.dropped == Dropped(by_images=1)
+
+
+REFUSED = StreamRecord(
+    "MODIFY", "7", float(BEGAN), msgspec.Raw(b'{"ssn": 1}'), refused="not a document"
+)
+
+
+def quarantined(file: File) -> list[tuple[str, str, str, bytes]]:
+    connection = sqlite3.connect(file.accelerator.path)
+    rows = connection.execute(
+        "SELECT shard_id, sequence, reason, raw FROM _snowmelt_quarantine"
+    ).fetchall()
+    connection.close()
+    return rows
