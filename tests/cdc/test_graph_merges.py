@@ -16,7 +16,7 @@ from cdc.checkpoint import (
 from cdc.graph import ShardGraph
 from cdc.lineage import Horizon, State
 from cdc.lineage_events import EndReached, IteratorOpened, PageRead
-from cdc.position import After, FromStart
+from cdc.position import After, End, FromStart
 from cdc.source import ListedShard, ShardListing
 
 NOW = 1_700_000_000.0
@@ -80,6 +80,18 @@ def test_a_merged_shard_waits_for_both_parents_after_a_restart_too() -> None:
     assert resumed[C].state is State.BLOCKED
     read_to_end(resumed, B)
     assert resumed[C].state is State.READY
+
+
+def test_a_file_with_one_parent_read_to_its_end_goes_on_with_the_other_one() -> None:
+    shards = {
+        A: ShardProgress(A, None, End(), ended_at=NOW),
+        B: ShardProgress(B, None, After("7"), created_at=NOW),
+        C: ShardProgress(C, A, FromStart(), adjacent_id=B),
+    }
+
+    resumed = ShardGraph.resume(shards, Horizon(is_told=False))
+
+    assert [shard for shard, _ in resumed.openings()] == [B]
 
 
 def test_an_answer_that_leaves_out_one_of_two_unread_parents_makes_no_orphan() -> None:

@@ -24,6 +24,8 @@ class Mutant:
 _REQUEST = "tests/cdc/test_dynamodb_iterators.py"
 _GRAPH = "tests/cdc/test_graph.py"
 _ATOMIC = "tests/contracts/test_accelerators_atomic.py"
+_ORDERING = "tests/cdc/test_ordering.py"
+_LAWS = "tests/properties/test_ordering_laws.py"
 _STORY = "tests/conformance/test_stories.py::test_story"
 _TORN = "test_a_log_that_ends_anywhere_holds_rows_and_checkpoint_of_the_same_commit"
 _TOMBSTONE = "test_a_tombstone_outlasts_upkeep_until_the_scan_has_ended"
@@ -182,5 +184,34 @@ MUTANTS = (
         "misfits = pc.indices_nonzero(pc.less(pc.fill_null(missing, 0), 0))",
         "tests/cdc/test_decode.py::test_a_value_that_its_column_cannot_hold_exactly_stays_typed"
         "[integer-0-typed1]",
+    ),
+    Mutant(
+        "merged-shards-wait-for-one-parent",
+        "cdc/graph.py",
+        "return any(not isinstance(parent.position, End) for parent in parents)",
+        "return all(not isinstance(parent.position, End) for parent in parents)",
+        "tests/cdc/test_graph_merges.py::"
+        "test_a_file_with_one_parent_read_to_its_end_goes_on_with_the_other_one",
+    ),
+    Mutant(
+        "stamps-left-out-of-the-commit",
+        "cdc/capture_commit.py",
+        "stamps = sifted.stamps if sifted.stamps.num_rows else None",
+        "stamps = None",
+        f"{_ORDERING}::test_what_was_deleted_stays_deleted_when_its_making_comes_again",
+    ),
+    Mutant(
+        "changes-from-before-the-scan",
+        "cdc/sifting.py",
+        "elif record.stamp.last_us >= floor_us:",
+        "else:",
+        f"{_ORDERING}::test_a_change_from_before_the_scan_is_never_taken",
+    ),
+    Mutant(
+        "a-tie-without-the-table",
+        "cdc/ordering_ties.py",
+        "if held is not None and held.crowded:",
+        "if False:",
+        f"{_LAWS}::test_changes_of_one_instant_end_as_the_last_of_them[sqlite]",
     ),
 )
