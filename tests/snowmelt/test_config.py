@@ -317,16 +317,24 @@ MISTAKES = {
         "from: dynamodb:pipelines",
         "from: firehose:pipelines",
         (
-            "datasets[0].from: 'firehose:pipelines' is not a DynamoDB table; write dynamodb:TABLE or "
-            "kinesis:TABLE"
+            "datasets[0].from: 'firehose:pipelines' is not a DynamoDB table; "
+            "write dynamodb:TABLE or kinesis:TABLE"
         ),
     ),
     "table name": (
         "from: dynamodb:pipelines",
         "from: dynamodb:a table",
         (
-            "datasets[0].from: 'dynamodb:a table' is not a DynamoDB table; write dynamodb:TABLE or "
-            "kinesis:TABLE"
+            "datasets[0].from: 'dynamodb:a table' is not a DynamoDB table; "
+            "write dynamodb:TABLE or kinesis:TABLE"
+        ),
+    ),
+    "stream": (
+        "      dynamodb_aws_region: ap-northeast-2",
+        "      kinesis_stream_arn: changes",
+        (
+            "datasets[0].params.kinesis_stream_arn: 'changes' is not the ARN of a stream: "
+            "arn:aws:kinesis:REGION:ACCOUNT:stream/NAME"
         ),
     ),
     "dataset name": (
