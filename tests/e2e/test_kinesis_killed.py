@@ -94,7 +94,8 @@ def test_a_node_that_is_killed_reads_on_where_it_had_committed(
             routes.stream.split(open_shards[0])
         unread = routes.unread(checkpoint_of(node, engine))
         assert unread > 0
-        node.start().wait_ready().wait_for_records(unread)
+        node.start().wait_until("an answer", node.answers)
+        node.wait_for_records(unread)
 
     again = routes.feed.send_again()
     node.wait_for_records(unread + again)

@@ -3,6 +3,7 @@
 import pytest
 
 from cdc.errors import LineageChanged, PositionLost
+from tests.cdc.follower import is_ready
 from tests.kinesis.world import World
 
 pytestmark = pytest.mark.parametrize("engine", ["duckdb"])
@@ -50,7 +51,7 @@ def test_a_reader_that_was_away_longer_than_the_stream_keeps_records_says_so(
     routes.feed.send()
     routes.advance(hours=25)
 
-    with pytest.raises(PositionLost), routes.follower.running():
+    with pytest.raises(PositionLost), routes.follower.running(is_ready):
         pass
 
 
@@ -62,5 +63,5 @@ def test_a_stream_that_was_made_anew_under_its_name_is_another_one(routes: World
     routes.feed.skip()  # it went into no stream
     routes.stream.make_anew(shards=2)
 
-    with pytest.raises((LineageChanged, PositionLost)), routes.follower.running():
+    with pytest.raises((LineageChanged, PositionLost)), routes.follower.running(is_ready):
         pass

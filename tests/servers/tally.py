@@ -18,7 +18,7 @@ SERVERS = {
         15,
         {"dynamodb_local_server", "dynamodb_local_faketime", "dynamodb_local_moving_server"},
     ),
-    "kinesalite": ("kinesalite", 5, {"kinesalite_server"}),
+    "kinesalite": ("kinesalite", 15, {"kinesalite_server"}),
 }
 _KEY = "real-server"
 
