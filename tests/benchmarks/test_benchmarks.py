@@ -69,6 +69,15 @@ def test_capture_runs_to_its_end_and_all_sides_agree() -> None:
         assert found[name] > 0
 
 
+def test_the_decode_alone_gives_back_every_item() -> None:
+    found = document("capture", "--decode", "--size", "4", "--rows", "2000")
+
+    assert found["digest_ok"] is True
+    assert found["records"] == 4_000
+    assert found["decode_rows_per_s"] > 0
+    assert found["parse_records_per_s"] > 0
+
+
 def test_snapshot_runs_to_its_end_and_all_sides_agree() -> None:
     found = document("snapshot", "--size", "2000", "--engine", "duckdb", "--store", "file")
 
