@@ -8,8 +8,9 @@ from cdc.accelerator import Engine
 from tests.kinesis.world import World, world
 from tests.servers.kinesalite import Kinesalite
 from tests.servers.moto import MotoServer
-from tests.simulators.change_documents import Delivery, Disorder
+from tests.simulators.change_documents import Delivery, Disorder, Unit
 
+UNITS: list[Unit] = ["us", "ms", "ms unsaid"]
 ONE_ENGINE = pytest.mark.parametrize("engine", ["duckdb"])
 
 
@@ -27,9 +28,9 @@ def test_changes_that_come_twice_and_out_of_order_through_a_split_and_a_merge_en
         with made.follower.running() as capture:
             sent = 0
             for turn in range(6):
+                feed.unit = UNITS[turn % 3]
                 for number in range(25):
                     key = f"r{(turn * 7 + number) % 40}"
-                    feed.unit = ("us", "ms", "ms unsaid")[number % 3]
                     if (turn + number) % 5:
                         made.put(key, v=turn * 100 + number)
                     else:
