@@ -38,7 +38,7 @@ def test_the_shape_is_that_of_most_values() -> None:
     "value",
     [
         {"M": {}},
-        {"M": {"a": {"M": {}}}},
+        {"M": {"a": {"S": "x"}, "b": {"M": {}}}},
         {"L": [{"S": "x"}]},
         {"M": {"a": {"L": []}}},
         {"M": {"a": {"NULL": True}}},
