@@ -27,6 +27,7 @@ EXAMPLE = DatasetStatus(
     errors_transient_total=3,
     ttl_deletes_total=7,
     misfits={"weight": 5},
+    dropped={"duplicates": 12, "late": 4, "by_images": 2, "by_table": 1},
     scan={"rows": 30_000, "rows_per_second": 10_000.0, "eta_seconds": 2.0, "ended_at": None},
     file_bytes=10_498_048,
     wal_bytes=65_536,
