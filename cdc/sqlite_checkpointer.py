@@ -1,10 +1,11 @@
 """When SQLite's log is moved into the main file: by size or in idle times, never during a freeze.
 
-Two steps. PASSIVE moves what no reader still needs and lets everybody go on. TRUNCATE then empties
-the log; it fails at once if a reader still uses the log, and the next call tries again. After a
-complete first step new readers leave the log alone, so the old ones run out by themselves unless a
-commit comes between. If the log has grown far beyond its limit all the same, commits wait a moment
-for that.
+Two steps. PASSIVE moves what no reader still needs and lets everybody go on; moving takes as long
+as committing did, so in busy times a thread does it beside the next commits. Once all of the log is
+moved, the next commit begins it anew. TRUNCATE empties it; it fails at once if a reader still uses
+the log, and the next call tries again. After a complete first step new readers leave the log alone,
+so the old ones run out by themselves unless a commit comes between. If the log has grown far beyond
+its limit all the same, commits wait for both steps, and a moment for readers.
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from cdc.accelerator import Maintenance
 from cdc.errors import FileUnusable
 from cdc.sqlite_file import checkpoint, connect_writer
-from cdc.sqlite_wal import WalIndex, WalState
+from cdc.sqlite_wal import WalIndex
 
 # Small enough for a step to take tens of milliseconds and for the tail of a snapshot to stay small.
 LOG_LIMIT_BYTES = 4 * 1024 * 1024
-# From here on commits wait for readers, for at most the time below.
-LOG_ALARM_BYTES = 64 * 1024 * 1024
+# From here on commits wait for the log, and for readers of it for at most the time below. Some
+# batches long, so that a backlog waits rarely.
+LOG_ALARM_BYTES = 128 * 1024 * 1024
 _DRAIN_SECONDS = 1.0
 _RETRY_SECONDS = 0.005
 
@@ -46,6 +49,8 @@ class Checkpointer:
         # A connection of its own, so that commits go on during the first step.
         self._mover = connect_writer(path)
         self._mover.execute("PRAGMA busy_timeout=0")
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="sqlite-log")
+        self._moving: Future[None] | None = None
 
     @contextmanager
     def held_off(self) -> Iterator[None]:
@@ -67,14 +72,30 @@ class Checkpointer:
             self._gate.wait_for(lambda: self._freezes == 0)
 
     def run(self, *, idle: bool) -> Maintenance:
-        """Move the log if that is due."""
+        """Move the log if that is due. Raises what went wrong beside commits since."""
+        if self._moving is not None and self._moving.done():
+            moved, self._moving = self._moving, None
+            moved.result()
+        size = self._log_bytes()
+        if idle or size >= LOG_ALARM_BYTES:
+            return self._move_and_empty(idle=idle)
+        if size >= LOG_LIMIT_BYTES and self._moving is None:
+            self._moving = self._beside.submit(self._move)
+        return Maintenance(wal_bytes=size)
+
+    def _move(self) -> None:
+        with self._gate:
+            if not self._freezes and not self._is_ending:
+                checkpoint(self._mover, "PASSIVE")
+
+    def _move_and_empty(self, *, idle: bool) -> Maintenance:
         with self._gate:
             self._check_going_on()
             state = self._index.state()
-            if self._freezes or state is None or not _is_due(state, idle=idle):
+            if self._freezes or state is None or not state.frames:
                 return Maintenance(wal_bytes=self._log_bytes())
             is_moved = checkpoint(self._mover, "PASSIVE")
-            if is_moved or state.length >= LOG_ALARM_BYTES:
+            if is_moved or not idle:
                 patience = _DRAIN_SECONDS if state.length >= LOG_ALARM_BYTES else 0.0
                 is_moved = self._empty(patience) or is_moved
             return Maintenance(checkpointed=is_moved, wal_bytes=self._log_bytes())
@@ -97,10 +118,5 @@ class Checkpointer:
         return 0 if state is None else state.length
 
     def close(self) -> None:
+        self._beside.shutdown()
         self._mover.close()
-
-
-def _is_due(state: WalState, *, idle: bool) -> bool:
-    if idle:
-        return state.frames > 0
-    return state.length >= LOG_LIMIT_BYTES
