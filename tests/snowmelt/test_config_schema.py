@@ -30,6 +30,7 @@ BEYOND_A_SHAPE = {
     "refreshes without an interval",
     "reserved name",
     "source",
+    "stream",
     "table name",
     "threshold of batches",
     "threshold of nothing",

@@ -42,11 +42,13 @@ def account(kinesalite: Kinesalite, moto_server: MotoServer, tmp_path: Path) -> 
         yield Account(front, table, kinesalite.stream(table), node)
 
 
-@pytest.mark.parametrize("status", ["DISABLED", "ENABLE_FAILED"])
-def test_a_destination_that_delivers_nothing(account: Account, status: str) -> None:
+@pytest.mark.parametrize(
+    "status, name", [("DISABLED", "kinesis-disabled"), ("ENABLE_FAILED", "kinesis-enable_failed")]
+)
+def test_a_destination_that_delivers_nothing(account: Account, status: str, name: str) -> None:
     account.enable(status)
 
-    account.node.tells(f"kinesis-{status.lower()}", "bootstrap", *QUIET, code=7)
+    account.node.tells(name, "bootstrap", *QUIET, code=7)
 
 
 def test_a_table_without_a_destination(account: Account) -> None:
