@@ -27,7 +27,7 @@ Order = dict[str, Any]
 
 
 def serve(before: Callable[[Order], None] = lambda _: None) -> NoReturn:
-    """Answer requests to their end, and end with them. `before`: called in each child with its request."""
+    """Answer requests to their end, and end with them. `before`: what each child does first."""
     running: set[int] = set()
     _say(ready=True)
     for line in sys.stdin:
