@@ -12,10 +12,11 @@ What is remembered of an item is a *stamp*, the newest change that is in the fil
     repaired_us  int64   the item was read from the table, which knew all changes up to here
 
 Time comes first: a change whose time lies wholly behind another's is newer. Changes whose times
-overlap are a tie. One with the same event, or with the same images before and after, is a
-duplicate. The others have to form one path: each begins with the image that the one before left,
-no image comes twice, and every change of the tie is on it, that of the stamp included. Then the
-last on the path is the newest. Any other tie says too little: the item is read from the table.
+overlap are a tie. One with the same event, or of the same time with the same images, is a
+duplicate. The others have to be of exactly one time, and to form one path: each begins with the
+image that the one before left, no image comes twice, and every change of the tie is on it, that of
+the stamp included. Then the last on the path is the newest. Any other tie says too little: the item
+is read from the table.
 
 Why no image may come twice: A to B to A to B has two beginnings and two ends, and a change that is
 still on its way may join them in more than one way. And why a stamp of several changes never takes

@@ -114,7 +114,9 @@ class Ties:
         tied = [stamps[number] for number in distinct] + ([] if held is None else [held])
         first_us = max(stamp.first_us for stamp in tied)
         last_us = max(stamp.last_us for stamp in tied)
-        last = self._last_of(distinct, records, stamps, held)
+        # Told in two units, a change may overlap others that do not overlap each other.
+        is_one_time = len({(stamp.first_us, stamp.last_us) for stamp in tied}) == 1
+        last = self._last_of(distinct, records, stamps, held) if is_one_time else None
         if last is None:
             record, at_us = self._from_table(records[distinct[-1]])
             if at_us > last_us:
@@ -183,14 +185,17 @@ def _found_by(held: Remembered, steps: Sequence[Step], stamps: Sequence[Remember
 
 
 def _distinct(stamps: Sequence[Remembered], held: Remembered | None) -> list[int]:
-    """Numbers of changes that differ in an image: the others are one change that came twice."""
+    """Numbers of changes that differ in time or images: the others are one that came twice."""
     # A stamp of several changes, or of a repair, says nothing of one.
     is_one = held is not None and not held.crowded
-    seen = {(held.before, held.image)} if held is not None and is_one else set()
+    seen = {_marks(held)} if held is not None and is_one else set()
     distinct = []
     for number, stamp in enumerate(stamps):
-        images = (stamp.before, stamp.image)
-        if images not in seen:
-            seen.add(images)
+        if _marks(stamp) not in seen:
+            seen.add(_marks(stamp))
             distinct.append(number)
     return distinct
+
+
+def _marks(stamp: Remembered) -> tuple[object, ...]:
+    return (stamp.first_us, stamp.last_us, stamp.before, stamp.image)

@@ -169,7 +169,16 @@ def test_a_change_in_milliseconds_competes_with_all_of_its_millisecond(file: Fil
     file.commit(record(second, in_ms=True))
 
     assert value(file) == "2"
-    assert file.sifter.dropped == Dropped(by_images=1)
+    assert file.sifter.dropped == Dropped(by_table=1)
+
+
+def test_images_of_changes_in_two_units_are_no_path(file: File) -> None:
+    """The change between is older than the last one by time, so it would not be on the path."""
+    made, changed, gone = history(file, 1, 2, None, step_us=1)
+    file.commit(record(made, in_ms=True), record(changed), record(gone))
+
+    assert value(file) is None
+    assert file.sifter.dropped == Dropped(by_table=1)
 
 
 # ---------------------------------------------------------------- what is put aside
