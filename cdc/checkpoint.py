@@ -4,7 +4,8 @@ It names the state by (lineage, generation, version), keeps the position of ever
 progress of the bootstrap scan and the proof times from which ages are computed:
 
     bound(AFTER s, AT s)  = max(created of newest applied record, tip_at) + retention
-    bound(FROM_START)     = max(time in the shard's id, tip_at, skip_before) + retention
+    bound(FROM_START)     = max(time in the shard's id, tip_at, skip_before) + retention;
+                          of these none known: that of its parents
     bound(END)            = bound of its children; none known: ended_at + retention
     resumable_until       = min over shards with unread records − margin
     age                   = retention − margin − (resumable_until − now); 0 is "proven just now"
@@ -19,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from cdc import position as positions
@@ -133,13 +134,21 @@ class Checkpoint:
         return replace(self, version=self.version + 1, **changes)
 
 
-def unread_since(shard: ShardProgress) -> float | None:
-    """No wanted unread record of this shard (END: of its children) is older; None if unknown."""
+def unread_since(
+    shard: ShardProgress, others: Mapping[str, ShardProgress] | None = None
+) -> float | None:
+    """No wanted unread record of this shard (END: of its children) is older; None if unknown.
+
+    `others` has its parents: it was made when the last of them closed.
+    """
     match shard.position:
         case End():
             return shard.ended_at
         case FromStart(skip_before):
-            known = (shard_started_at(shard.shard_id), shard.tip_at, skip_before)
+            known = [shard_started_at(shard.shard_id), shard.tip_at, skip_before]
+            if others and not any(known):
+                parents = [others[each] for each in shard.parents if each in others]
+                known = [unread_since(parent, others) for parent in parents]
             return max((time for time in known if time is not None), default=None)
         case _:
             return shard.proven_at
@@ -162,7 +171,7 @@ def resumable_until(
     for shard in checkpoint.shards.values():
         if isinstance(shard.position, End) and shard.shard_id in parents:
             continue
-        proven = unread_since(shard)
+        proven = unread_since(shard, checkpoint.shards)
         if proven is None:
             return None
         bounds.append(proven)
@@ -217,16 +226,10 @@ def encode(checkpoint: Checkpoint) -> str:
 
 def to_json(checkpoint: Checkpoint) -> dict[str, Any]:
     """A JSON-ready form; `from_json` is its inverse."""
-    lineage = checkpoint.lineage
     is_usual = checkpoint.retention_seconds == RETENTION_SECONDS
     return {
         "format": FORMAT,
-        "lineage": {
-            "table_name": lineage.table_name,
-            "table_id": lineage.table_id,
-            "stream_arn": lineage.stream_arn,
-            "epoch": lineage.epoch,
-        },
+        "lineage": asdict(checkpoint.lineage),
         "generation": checkpoint.generation,
         "version": checkpoint.version,
         "watermark": checkpoint.watermark,
@@ -235,10 +238,7 @@ def to_json(checkpoint: Checkpoint) -> dict[str, Any]:
         "scan": {
             "started_at": checkpoint.scan.started_at,
             "ended_at": checkpoint.scan.ended_at,
-            "segments": [
-                {"last_key": segment.last_key, "done": segment.done, "rows": segment.rows}
-                for segment in checkpoint.scan.segments
-            ],
+            "segments": [asdict(segment) for segment in checkpoint.scan.segments],
             "excluded": list(checkpoint.scan.excluded),
         },
         "shards": {

@@ -1,5 +1,7 @@
 """Shards of Kinesis: two may be merged into one, and no position is refused as too old."""
 
+from dataclasses import replace
+
 import pytest
 
 from cdc.checkpoint import (
@@ -138,6 +140,21 @@ def test_a_stream_that_keeps_records_for_a_week_can_be_resumed_for_a_week() -> N
 
     assert graph[A].state is State.READY
     assert resumable_until(decode(encode(week))) == NOW + 5 * DAY - 300
+
+
+def test_a_child_listed_before_its_parents_were_read_is_as_old_as_they_are() -> None:
+    shards = {
+        A: ShardProgress(A, None, After("7"), created_at=NOW - 3600),
+        B: ShardProgress(B, None, End(), ended_at=NOW - 1800),
+        C: ShardProgress(C, A, FromStart(), adjacent_id=B),
+        D: ShardProgress(D, C, FromStart()),
+    }
+    lineage = Lineage("routes", "table", "stream", "epoch")
+    checkpoint = Checkpoint(lineage, 0, 1, ScanProgress(NOW, ()), shards)
+
+    assert unread_since(shards[D], shards) == NOW - 1800
+    assert resumable_until(checkpoint) == NOW - 3600 + DAY - 300
+    assert resumable_until(replace(checkpoint, shards={D: shards[D]})) is None
 
 
 def test_a_retention_that_was_shortened_counts_from_the_next_look_on() -> None:
