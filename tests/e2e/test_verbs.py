@@ -116,7 +116,8 @@ def _first_snapshot(node: Node, number: int) -> Document:
 def test_a_snapshot_after_few_changes_is_small(centre: Centre, engine: str) -> None:
     full, incremental = centre.first[engine]["new_bytes"], centre.second[engine]["new_bytes"]
 
-    assert incremental < full / 2
+    # In so small a table most blocks of SQLite's hold a row that changed.
+    assert incremental < full * {"duckdb": 0.2, "sqlite": 0.75}[engine]
 
 
 def test_the_catalog_lists_shows_and_verifies_what_was_published(centre: Centre) -> None:

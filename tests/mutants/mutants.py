@@ -182,6 +182,14 @@ MUTANTS = (
         "cdc/decode_engine.py",
         "misfits = pc.indices_nonzero(pc.fill_null(missing, 0))",
         "misfits = pc.indices_nonzero(pc.less(pc.fill_null(missing, 0), 0))",
+        "tests/cdc/test_decode.py::test_a_new_attribute_gets_a_column_that_holds_it"
+        "[typed1-text-0-]",
+    ),
+    Mutant(
+        "rows-of-another-length-are-taken-for-whole",
+        "cdc/decode_engine.py",
+        "left = pc.indices_nonzero(pc.invert(found.is_whole))",
+        "left = pc.indices_nonzero(pc.and_not(found.is_whole, found.is_whole))",
         "tests/cdc/test_decode.py::test_a_value_that_its_column_cannot_hold_exactly_stays_typed"
         "[integer-0-typed1]",
     ),
