@@ -55,6 +55,22 @@ class Decoded:
     misfits: Mapping[str, int]
 
 
+def sealed_connection(*, threads: int, memory_limit: str) -> duckdb.DuckDBPyConnection:
+    """An engine in memory that reaches nothing outside; `memory_limit` as DuckDB spells it."""
+    return duckdb.connect(
+        ":memory:",
+        config={
+            "threads": threads,
+            "memory_limit": memory_limit,
+            "python_enable_replacements": False,
+            "autoload_known_extensions": False,
+            "autoinstall_known_extensions": False,
+            "enable_external_access": False,
+            "lock_configuration": True,
+        },
+    )
+
+
 class DecodeEngine:
     """Decodes changes of one table. `memory_limit` as DuckDB spells it."""
 
@@ -65,19 +81,7 @@ class DecodeEngine:
         self._rules = rules
         self._first = (*(attribute.name for attribute in keys.attributes), *rules.preferred)
         self._prepared: Columns | None = None
-        self._connection = duckdb.connect(
-            ":memory:",
-            config={
-                "threads": threads,
-                "memory_limit": memory_limit,
-                "python_enable_replacements": False,
-                "autoload_known_extensions": False,
-                "autoinstall_known_extensions": False,
-                "enable_external_access": False,
-                "lock_configuration": True,
-            },
-        )
-
+        self._connection = sealed_connection(threads=threads, memory_limit=memory_limit)
         self._input = Input("image", "keys")
         self._connection.register(_INPUT, self._input)
         self._leaves = LeafDecode(self._connection, keys, rules.excluded)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cdc.columns import Columns
-from cdc.decode_engine import Undecodable, key_identity
+from cdc.decode_engine import Undecodable, key_identity, sealed_connection
 from cdc.decode_sql import rows_query
 from cdc.keys import KeySchema
 
@@ -61,18 +61,7 @@ class OrderingEngine:
     def __init__(self, keys: KeySchema, *, memory_limit: str = "256MB") -> None:
         self._keys = keys
         self._identify = rows_query(keys, Columns(), _KEYS)
-        self._connection = duckdb.connect(
-            ":memory:",
-            config={
-                "threads": 1,
-                "memory_limit": memory_limit,
-                "python_enable_replacements": False,
-                "autoload_known_extensions": False,
-                "autoinstall_known_extensions": False,
-                "enable_external_access": False,
-                "lock_configuration": True,
-            },
-        )
+        self._connection = sealed_connection(threads=1, memory_limit=memory_limit)
 
     def close(self) -> None:
         """Release the instance's memory."""

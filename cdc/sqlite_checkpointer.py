@@ -73,6 +73,7 @@ class Checkpointer:
 
     def run(self, *, idle: bool) -> Maintenance:
         """Move the log if that is due. Raises what went wrong beside commits since."""
+        self._check_going_on()
         if self._moving is not None and self._moving.done():
             moved, self._moving = self._moving, None
             moved.result()

@@ -356,6 +356,7 @@ def test_a_closed_accelerator_says_so(path: Path) -> None:
         accelerator.checkpoint,
         lambda: accelerator.apply(batch([1]), checkpoint(1)),
         lambda: accelerator.maintain(idle=True),
+        lambda: accelerator.maintain(idle=False),
         lambda: list(accelerator.items()),
         lambda: accelerator.freeze().__enter__(),
     ):

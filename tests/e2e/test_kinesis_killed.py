@@ -22,12 +22,6 @@ from tests.simulators.change_documents import Disorder
 KILLS = 2
 
 
-@pytest.fixture(params=get_args(Engine))
-def engine(request: pytest.FixtureRequest) -> Engine:
-    chosen: Engine = request.param
-    return chosen
-
-
 @pytest.fixture
 def routes(
     kinesalite: Kinesalite, moto_server: MotoServer, tmp_path: Path, engine: Engine
@@ -75,6 +69,7 @@ def write(routes: World, turn: int) -> None:
         time.sleep(0.03)
 
 
+@pytest.mark.parametrize("engine", get_args(Engine))
 def test_a_node_that_is_killed_reads_on_where_it_had_committed(
     routes: World, engine: Engine, make_node: Callable[..., Node]
 ) -> None:
