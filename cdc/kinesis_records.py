@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
@@ -25,9 +26,12 @@ from cdc.records import EventName, RecordPage, Stamp, StreamRecord, present
 _BYTES_PER_SECOND = 2 * 1024 * 1024
 _MICROSECONDS, _MILLISECONDS = 10**14, 10**11  # from these on, a time is in that unit
 _TTL_PRINCIPAL = "dynamodb.amazonaws.com"
+# Microseconds have to fit into 64 bits; whoever may write to the stream may write any number.
+_Time = Annotated[float, msgspec.Meta(ge=0, le=9e18)]
 
 
-class _Record(msgspec.Struct, rename="pascal"):
+# gc=False: see `cdc.records`.
+class _Record(msgspec.Struct, rename="pascal", gc=False):
     sequence_number: str
     data: bytes
     approximate_arrival_timestamp: float = 0.0
@@ -39,19 +43,19 @@ class _Answer(msgspec.Struct, rename="pascal"):
     millis_behind_latest: int | None = None
 
 
-class _Identity(msgspec.Struct):
+class _Identity(msgspec.Struct, gc=False):
     type: str | None = None
     principal: str | None = msgspec.field(default=None, name="principalId")
 
 
-class _Change(msgspec.Struct, rename="pascal"):
+class _Change(msgspec.Struct, rename="pascal", gc=False):
     keys: msgspec.Raw
-    approximate_creation_date_time: float
+    approximate_creation_date_time: _Time
     new_image: msgspec.Raw = msgspec.Raw()
     old_image: msgspec.Raw = msgspec.Raw()
 
 
-class _Document(msgspec.Struct):
+class _Document(msgspec.Struct, gc=False):
     table: str = msgspec.field(name="tableName")
     change: _Change = msgspec.field(name="dynamodb")
     event_name: EventName = msgspec.field(name="eventName")

@@ -107,6 +107,8 @@ def test_changes_of_other_tables_are_left_out_and_the_page_still_says_how_far_it
         b'{"tableName": "routes"}',
         document(CHANGE) + b"," + document(CHANGE),
         document(CHANGE)[:-1],
+        document(replace(CHANGE, at_us=2**63)),
+        document(replace(CHANGE, at_us=-1)),
     ],
 )
 def test_what_is_no_document_is_refused_alone_with_its_bytes(text: bytes) -> None:
