@@ -3,7 +3,8 @@
 Atomicity: `apply` and `append_scan` commit rows, new columns, quarantined records, stamps and
 checkpoint in one transaction, or nothing. Idempotence: none is needed, because a checkpoint names
 what was covered; after an error at commit the outcome is unknown: reopen and read `checkpoint()`.
-Threads: one thread writes; `query`, `read`, `items`, `freeze` and `row_count` may run beside it.
+Threads: one writes at a time, `maintain` and `stamps` included; `query`, `read`, `items`, `freeze`
+and `row_count` may run beside it, and so may what tells the state (`checkpoint`, `columns`).
 Errors: FileUnusable, FileBusy, NoSpace, FormatUnknown of `cdc.errors`; `QueryRefused` for SQL.
 
 Until the scan has ended (`checkpoint.scan.ended_at`), the scan appends unchecked and the stream
@@ -114,12 +115,16 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """What `maintain` did. `is_pending`: more is due, so call again soon."""
+    """What `maintain` did. `is_pending`: more is due, so call again soon.
+
+    `is_widening`: the next call may change columns, so nothing may be decoded beside it.
+    """
 
     folded_rows: int = 0
     checkpointed: bool = False
     wal_bytes: int = 0
     is_pending: bool = False
+    is_widening: bool = False
 
 
 class Accelerator(Protocol):

@@ -18,6 +18,7 @@ import structlog
 from cdc.accelerator import Accelerator, Maintenance
 from cdc.backoff import delay_seconds
 from cdc.batch import Batch, empty_batch
+from cdc.capture_upkeep import UpkeepBeside
 from cdc.checkpoint import Checkpoint, ScanProgress, ShardProgress
 from cdc.column_rules import ColumnRules
 from cdc.columns import Columns
@@ -69,6 +70,7 @@ class Committer:
         self._rules = rules
         self._columns()  # so that what is refused is refused before anything is read
         self._decoder = Decoder(accelerator.keys, rules)
+        self._upkeep = UpkeepBeside(accelerator, workers)
         self._generation = generation
         self._now = now
         self._workers = workers
@@ -78,7 +80,8 @@ class Committer:
         self._sifter = sifter
 
     def close(self) -> None:
-        """Release the decoder's memory; the accelerator stays open."""
+        """Release the decoder's memory and leave the accelerator alone; it stays open."""
+        self._upkeep.settle()
         self._decoder.close()
         if self._sifter is not None:
             self._sifter.close()
@@ -94,11 +97,14 @@ class Committer:
         return Dropped() if self._sifter is None else self._sifter.dropped
 
     def maintain(self, *, idle: bool) -> Maintenance:
-        """The file's upkeep; it is told which stamps nobody will ask for any more."""
+        """The file's upkeep; it is told which stamps nobody will ask for any more.
+
+        Beside the next batch, so its errors are raised by the next call.
+        """
         if self._sifter is not None:
             since_us = int(self._sifter.floor(self.checkpoint) * 1_000_000)
             self._accelerator.layout = replace(self._accelerator.layout, stamps_since_us=since_us)
-        return self._accelerator.maintain(idle=idle)
+        return self._upkeep.run(idle=idle)
 
     def commit_stream(
         self,
@@ -136,6 +142,7 @@ class Committer:
         columns = self._columns()
         if self._sifter is None or not pages:
             return self._decoder.changes(pages, columns) if pages else empty_batch(columns)
+        self._upkeep.settle()  # stamps are the writer's
         sifted = self._sifter.sift(pages, self.checkpoint)
         batch = empty_batch(columns)
         if sifted.pages:
@@ -164,6 +171,7 @@ class Committer:
         )
 
     def _write(self, write: Write, batch: Batch, checkpoint: Checkpoint) -> bool:
+        self._upkeep.settle()
         failures = 0
         while True:
             try:
@@ -178,6 +186,7 @@ class Committer:
             if self._stop.is_set():
                 return False
             self._workers.pause(delay_seconds(failures, 0.0), self._stop)
+        self._upkeep.note_commit()
         self._troubles.succeeded("commit")
         self.quarantined += len(batch.poison)
         self.misfits.update(batch.misfits)

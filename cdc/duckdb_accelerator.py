@@ -288,9 +288,8 @@ class DuckdbAccelerator:
             is_over = done.is_last and (idle or done.state is not before)
             due = wal >= CHECKPOINT_WAL_BYTES or (wal > 0 and is_over)
             checkpointed = due and self._database.checkpoint()
-            return Maintenance(
-                done.folded_rows, checkpointed, self._database.wal_bytes(), not done.is_last
-            )
+            wal, widens = self._database.wal_bytes(), self._upkeep.is_widening
+            return Maintenance(done.folded_rows, checkpointed, wal, not done.is_last, widens)
 
     def close(self) -> None:
         with self._gate.writing():

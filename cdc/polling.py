@@ -14,9 +14,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from cdc.bootstrap import ScanAsk
 from cdc.errors import CdcError, StreamDisabled
@@ -26,6 +26,7 @@ from cdc.records import RecordPage, ScanPage, parse_scan
 from cdc.source import ShardListing, Source, SourceDescription
 
 Lane = Literal["stream", "scan"]
+T = TypeVar("T")
 _LONGEST_WAIT_SECONDS = 0.2  # how late the loop may notice that it has to stop
 
 
@@ -82,6 +83,9 @@ class Workers(Protocol):
     def results(self, timeout_seconds: float, most: int) -> list[Fetched]:
         """At most `most` results; none if there is none within the time, or earlier."""
 
+    def beside(self, work: Callable[[], T]) -> Future[T]:
+        """Do something of the loop's own beside it, one after the other."""
+
     def pause(self, seconds: float, stop: threading.Event) -> None:
         """Do nothing for a while, or until `stop` is set."""
 
@@ -98,6 +102,7 @@ class ThreadWorkers:
             "stream": ThreadPoolExecutor(stream_threads, "snowmelt-stream"),
             "scan": ThreadPoolExecutor(scan_threads, "snowmelt-scan"),
         }
+        self._beside = ThreadPoolExecutor(1, "snowmelt-upkeep")
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -115,11 +120,14 @@ class ThreadWorkers:
             pass  # fewer than asked for are ready: go on with these
         return taken
 
+    def beside(self, work: Callable[[], T]) -> Future[T]:
+        return self._beside.submit(work)
+
     def pause(self, seconds: float, stop: threading.Event) -> None:
         stop.wait(seconds)
 
     def close(self) -> None:
-        for pool in self._lanes.values():
+        for pool in (*self._lanes.values(), self._beside):
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _take(self, timeout_seconds: float) -> Fetched:

@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
 
 import pytest
 
@@ -18,6 +20,7 @@ from cdc.troubles import Troubles
 from tests.simulators.clock import VirtualClock
 from tests.simulators.stream import SimulatedTable
 
+T = TypeVar("T")
 NOW = 1_700_000_000.0
 SHARD = "shardId-000000000000"
 
@@ -37,6 +40,9 @@ class Still:
 
     def results(self, timeout_seconds: float, most: int) -> list[Fetched]:
         return []
+
+    def beside(self, work: Callable[[], T]) -> Future[T]:
+        raise AssertionError("nothing is committed here")
 
     def pause(self, seconds: float, stop: threading.Event) -> None:
         pass

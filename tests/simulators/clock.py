@@ -5,12 +5,15 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from itertools import count
+from typing import TypeVar
 
 from cdc.polling import Fetched, Job, Lane
 
 START = 1_700_000_000.0
 CALL_SECONDS = 0.002
+T = TypeVar("T")
 
 
 class VirtualClock:
@@ -85,6 +88,14 @@ class InlineWorkers:
             self._clock.advance(self._call_seconds)
             taken.append(self._jobs.popleft()())
         return taken
+
+    def beside(self, work: Callable[[], T]) -> Future[T]:
+        done: Future[T] = Future()
+        try:
+            done.set_result(work())
+        except Exception as error:  # noqa: BLE001 - whoever asks for the result gets it
+            done.set_exception(error)
+        return done
 
     def pause(self, seconds: float, stop: threading.Event) -> None:
         self._clock.advance(seconds)
