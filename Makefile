@@ -5,7 +5,7 @@
 #   make check   what CI runs: format, lint, types, imports
 #   make fix     what a tool can repair
 #   make bench   QUICK=1 BENCH=name
-#   make soak    tests that run for minutes
+#   make soak    tests that run for many minutes (the soak's minute is part of make test)
 #   make lock    UPGRADE=1              write requirements-dev.lock again
 
 PYTHON ?= python3

@@ -50,7 +50,8 @@ settings.register_profile("ci", parent=settings.get_profile("house"), derandomiz
 settings.load_profile("ci" if os.environ.get("CI") else "house")
 
 
-# Whose files take minutes, the longest first: begun last, one of them is waited for by all.
+# Whose files take minutes, the longest first: begun last, one of them is waited for by all. The
+# soak's minute is begun with the first of them, because it waits where they work.
 _LONG = ("tests/crash/", "tests/soak/", "tests/e2e/")
 
 

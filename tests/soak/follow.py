@@ -1,10 +1,10 @@
 """Capture of the soak's stream, audited commit by commit, in a process of its own.
 
-    python -m tests.soak.follow PORT BEGAN_AT LANES RATE ROLLOVER_SECONDS ENGINE SECONDS DIRECTORY
+    python -m tests.soak.follow PORT BEGAN_AT LANES RATE ROLLOVER ENGINE POLL SECONDS DIRECTORY
 
-prints one JSON document. Each commit has to hold exactly as many records as its positions moved
-over; in the end the positions are at the end of all that was written, and each item has the value
-of its newest record. So nothing is lost, and nothing doubled.
+prints one JSON document; its seconds begin with the first commit. Each commit has to hold exactly
+as many records as its positions moved over; in the end the positions are at the end of all that was
+written, and each item has the value of its newest record. So nothing is lost, and nothing doubled.
 """
 
 import http.client
@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,7 +34,7 @@ from cdc.position import After, End, Position
 from tests.soak.plan import FIRST_SEQUENCE, KEYS_PER_LANE, TABLE, Plan, key_of
 
 LAG_STEP_SECONDS = 0.01
-DRAIN_SECONDS = 120.0
+PATIENCE_SECONDS = 120.0  # for the first commit, and for the last
 START_SECONDS = 20.0  # what was written before the first poll says nothing about lag
 
 
@@ -114,25 +115,26 @@ class Audited:
         self._audit.commit(batch, checkpoint)
 
 
-def follow(port: int, plan: Plan, engine: Any, seconds: float, directory: Path) -> dict[str, Any]:
+def follow(
+    port: int, plan: Plan, engine: Any, poll_seconds: float, seconds: float, directory: Path
+) -> dict[str, Any]:
     audit, stop = Audit(plan), threading.Event()
     keys = KeySchema(KeyAttribute("id", "S"))
     file = open_accelerator(engine, directory / f"soak.{engine}", TABLE, keys=keys, create=True)
     capture = Capture(
         DynamoDbSource(TABLE, _params(port)),
         cast("Accelerator", Audited(file, audit)),
-        settings=CaptureSettings(),
+        settings=CaptureSettings(poll_interval_seconds=poll_seconds),
         generation=1,
         stop=stop,
     )
     failures: list[BaseException] = []
     thread = threading.Thread(target=_run, args=(capture, failures))
     thread.start()
+    _wait(thread, lambda: audit.commits > 0)
     samples = _sample(thread, seconds)
     stopped_at = float(_tell(port, "stop")["stopped_at"])
-    deadline = time.monotonic() + DRAIN_SECONDS
-    while thread.is_alive() and audit.missing(stopped_at) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    _wait(thread, lambda: audit.missing(stopped_at) == 0)
     status = capture.status()
     stop.set()
     thread.join(60)
@@ -166,6 +168,12 @@ def _run(capture: Capture, failures: list[BaseException]) -> None:
         capture.run()
     except BaseException as error:  # noqa: BLE001 - told in the document
         failures.append(error)
+
+
+def _wait(thread: threading.Thread, holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while thread.is_alive() and not holds() and time.monotonic() < deadline:
+        time.sleep(0.2)
 
 
 def _sample(thread: threading.Thread, seconds: float) -> list[tuple[float, float]]:
@@ -205,7 +213,7 @@ def _wrong_items(file: Accelerator, plan: Plan, now: float) -> int:
 
 
 def _tell(port: int, what: str) -> dict[str, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("POST", "/", b"", {"X-Soak": what})
     told: dict[str, Any] = json.loads(connection.getresponse().read())
     connection.close()
@@ -223,13 +231,13 @@ def _params(port: int) -> AwsParams:
 
 
 def _main(port: str, began: str, lanes: str, rate: str, rollover: str, *rest: str) -> None:
-    engine, seconds, directory = rest
+    engine, poll_seconds, seconds, directory = rest
     level = structlog.make_filtering_bound_logger(logging.WARNING)
     structlog.configure(
         wrapper_class=level, logger_factory=structlog.PrintLoggerFactory(sys.stderr)
     )
     plan = Plan(float(began), int(lanes), float(rate), float(rollover))
-    told = follow(int(port), plan, engine, float(seconds), Path(directory))
+    told = follow(int(port), plan, engine, float(poll_seconds), float(seconds), Path(directory))
     sys.stdout.write(json.dumps(told) + "\n")
 
 
