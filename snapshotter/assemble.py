@@ -113,15 +113,22 @@ def entry_of(encoded: EncodedManifest) -> CatalogEntry:
     )
 
 
-def check_base_stands(pointer: Pointer, current: str | None, header: Header) -> None:
+def objects_of(header: Header) -> frozenset[str]:
+    """Keys of all that a snapshot needs: packs, its manifest, those that hold segments of it."""
+    segments = {ref.key for part in header.parts for ref in part.segments}
+    own = layout.manifest_key(header.dataset, header.snapshot_id)
+    return frozenset({own, *segments, *filter(None, header.packs)})
+
+
+def check_base_stands(pointer: Pointer, seen: Pointer, header: Header) -> None:
     """Raise PreconditionFailed if the pointer moved so that the new snapshot cannot follow."""
-    if pointer.current != current:
+    if (pointer.current, pointer.generation) != (seen.current, seen.generation):
         raise PreconditionFailed(
             f"{pointer.dataset}: the current snapshot was changed during the publish",
             hint="nothing was published; the next publish starts from the new one",
         )
-    if set(pointer.condemned) & set(header.packs):
+    if pointer.condemned_keys & objects_of(header):
         raise PreconditionFailed(
-            f"{pointer.dataset}: a pack that the new snapshot shares was condemned meanwhile",
-            hint="nothing was published; the next publish does without that pack",
+            f"{pointer.dataset}: an object that the new snapshot needs was condemned meanwhile",
+            hint="nothing was published; the next publish does without that object",
         )

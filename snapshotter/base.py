@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from cdc.checkpoint import Checkpoint
 from snapshotter import blockmap, codec, gate, reader
+from snapshotter.assemble import objects_of
 from snapshotter.blockmap import KnownMap, KnownSegment
 from snapshotter.errors import Corrupt, ObjectMissing
 from snapshotter.format import DATA, CatalogEntry, Header, Pointer
@@ -115,7 +116,14 @@ def missing_packs(
     return [(packs[place], found) for place, found in zip(places, faults, strict=True) if found]
 
 
+def lost_objects(store: ObjectStore, keys: Iterable[str]) -> list[str]:
+    """Those of the keys that are not in the store."""
+    ordered = sorted(keys)
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="head") as pool:
+        found = list(pool.map(store.head, ordered))
+    return [key for key, info in zip(ordered, found, strict=True) if info is None]
+
+
 def _needs_condemned(known: KnownMap, pointer: Pointer) -> bool:
-    """True if the map needs a pack that is about to be deleted."""
-    used = {known.header.packs[place] for place in known.packs}
-    return bool(used & set(pointer.condemned))
+    """True if the map needs an object that is about to be deleted."""
+    return bool(objects_of(known.header) & pointer.condemned_keys)

@@ -7,9 +7,9 @@ immutable page that the pointer links to. A quarantined snapshot is listed and n
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from snapshotter.format import CATALOG_LIMIT, CatalogEntry
+from snapshotter.format import CATALOG_LIMIT, FORK_LIMIT, CatalogEntry, Fork, Pointer
 
 _KEPT = CATALOG_LIMIT // 2
 
@@ -72,3 +72,15 @@ def candidates(entries: Iterable[CatalogEntry], current: str | None) -> Iterable
         reached = reached or entry.snapshot_id == current
         if reached and entry.quarantined is None:
             yield entry
+
+
+def newest_good(pointer: Pointer) -> CatalogEntry | None:
+    """What a node takes that was told nothing else."""
+    return next(iter(candidates(pointer.catalog, pointer.current)), None)
+
+
+def with_generation(pointer: Pointer, generation: int) -> Pointer:
+    """The pointer of a higher generation, which goes on from the current snapshot's version."""
+    current = None if pointer.current is None else pointer.entry(pointer.current)
+    fork = Fork(generation, 0 if current is None else current.version)
+    return replace(pointer, generation=generation, forks=(*pointer.forks, fork)[-FORK_LIMIT:])

@@ -9,6 +9,9 @@ SnapshotError
 ├── Corrupt                bytes that do not match their digest, length or format
 ├── FormatTooNew           written by a newer format than this reader knows
 ├── Fenced                 another producer owns the dataset
+├── Held                   a person holds the dataset where it is
+├── NoSuchSnapshot         the catalog does not list it
+├── NotOffered             the catalog lists it, and it may not be used like that
 ├── NothingToSnapshot      the file holds no finished bootstrap yet
 └── GateRefused            the state of the file may not become the newest snapshot
 """
@@ -84,6 +87,27 @@ class Fenced(SnapshotError):
 
     exit_code = 10
     hint = "stop one of the two producers; this one must not publish any more"
+
+
+class Held(SnapshotError):
+    """A person holds the dataset: nothing is published, and nothing deleted."""
+
+    exit_code = 14
+    hint = "`snowmelt snapshots release` ends it"
+
+
+class NoSuchSnapshot(SnapshotError):
+    """No entry of the catalog has this id."""
+
+    exit_code = 4
+    hint = "see `snowmelt snapshots list`"
+
+
+class NotOffered(SnapshotError):
+    """A snapshot that is listed and may not be used for this; the message says why."""
+
+    exit_code = 4
+    hint = "take another one: `snowmelt snapshots list`"
 
 
 class NothingToSnapshot(SnapshotError):

@@ -40,6 +40,8 @@ PACK_LIMIT = 1024 * 1024 * 1024
 SEGMENT_ENTRIES = 1024
 CATALOG_LIMIT = 500
 FORK_LIMIT = 1000
+ROLLBACK_LIMIT = 100
+CONDEMNED_LIMIT = 20_000
 
 HOLE = 0
 DATA = 1
@@ -143,6 +145,7 @@ class CatalogEntry:
     `header_digest` is `algorithm:hex` over the manifest's first 16 + `header_length` bytes.
     `generation` is the publisher's; the checkpoint inside may be of an earlier one.
     `stored_bytes`: frames the map refers to. `new_bytes`: what this snapshot added to the bucket.
+    `quarantined` and `pinned`: why, or None.
     """
 
     snapshot_id: str
@@ -163,7 +166,7 @@ class CatalogEntry:
     new_bytes: int
     proven_at: float | None = None
     quarantined: str | None = None
-    pinned: bool = False
+    pinned: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +178,31 @@ class Fork:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollback:
+    """A person went back to a snapshot of this lineage and version; `generation` begins there.
+
+    What a lower generation made behind that version is left behind: nobody goes on from it.
+    """
+
+    generation: int
+    lineage_id: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Condemned:
+    """A pack, manifest or page that no snapshot needs. `since`: by the store's clock."""
+
+    key: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class Pointer:
     """`head.json`. `catalog` is newest first; `current` is the id that followers should be at.
 
-    `older` is the key of the page that goes on where the catalog ends. Each take-over adds a fork.
+    `older` is the key of the page that goes on where the catalog ends. Each take-over adds a fork,
+    as does each rollback; `rollbacks` says which of the forks those are.
     """
 
     bucket_id: str
@@ -193,9 +217,15 @@ class Pointer:
     heartbeat_at: float
     bootstrap_progress: float | None = None
     hold: str | None = None
-    condemned: tuple[str, ...] = ()
+    condemned: tuple[Condemned, ...] = ()
     older: str | None = None
+    rollbacks: tuple[Rollback, ...] = ()
 
     def entry(self, snapshot_id: str) -> CatalogEntry | None:
         """The catalog's entry of a snapshot."""
         return next((e for e in self.catalog if e.snapshot_id == snapshot_id), None)
+
+    @property
+    def condemned_keys(self) -> frozenset[str]:
+        """What nothing new may refer to."""
+        return frozenset(each.key for each in self.condemned)

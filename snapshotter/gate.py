@@ -1,7 +1,8 @@
 """The publish gate: may this state become the newest snapshot of the dataset? Pure.
 
-fencing    the pointer's generation is ours; same lineage: the checkpoint covers the published one,
-           shard by shard; another lineage: its epoch is newer
+fencing    the pointer's generation is ours, or only rollbacks came behind it; same lineage: the
+           checkpoint covers the published one, shard by shard; another lineage: its epoch is newer
+hold       no person holds the dataset
 reasons    the checkpoint is expired, or its age unknown (of a table that is read without its
            stream nothing is resumed); the table is empty and was not before
 """
@@ -12,17 +13,30 @@ from cdc import checkpoint as checkpoints
 from cdc.accelerator import FrozenImage
 from cdc.checkpoint import Checkpoint, ShardProgress
 from cdc.position import After, At, End
-from snapshotter.errors import Fenced, NothingToSnapshot
+from snapshotter.errors import Fenced, Held, NothingToSnapshot
 from snapshotter.format import CatalogEntry, Header, Pointer
 
 
 def check_owner(pointer: Pointer, generation: int) -> None:
-    """Raise Fenced unless the pointer is of this generation."""
-    if pointer.generation != generation:
+    """Raise Fenced unless this generation still publishes; a rollback is no other producer."""
+    if pointer.generation != generation and not has_only_rollbacks_since(pointer, generation):
         raise Fenced(
             f"{pointer.dataset}: generation {pointer.generation} of {pointer.holder!r} publishes,"
             f" this is generation {generation}"
         )
+
+
+def has_only_rollbacks_since(pointer: Pointer, generation: int) -> bool:
+    """True if a person raised the generation and nobody has taken over."""
+    went_back = {rollback.generation for rollback in pointer.rollbacks}
+    forks = [fork.generation for fork in pointer.forks if fork.generation >= generation]
+    return forks[:1] == [generation] and went_back.issuperset(forks[1:]) and len(forks) > 1
+
+
+def check_not_held(pointer: Pointer) -> None:
+    """Raise Held while a person holds the dataset."""
+    if pointer.hold is not None:
+        raise Held(f"{pointer.dataset} is held at {pointer.current}: {pointer.hold}")
 
 
 def check_finished(checkpoint: Checkpoint) -> None:

@@ -150,3 +150,18 @@ def page_of_key(dataset: str, key: str) -> str:
     if page_key(dataset, name) != key:
         raise ValueError(f"not a catalog page of {dataset}: {key[:200]!r}")
     return name
+
+
+def key_of_name(dataset: str, name: str) -> str:
+    """The key of a pack, manifest or catalog page; the three kinds of names differ in shape."""
+    if _PACK.fullmatch(name):
+        return pack_key(dataset, name)
+    return page_key(dataset, name) if _PAGE.fullmatch(name) else manifest_key(dataset, name)
+
+
+def name_of_key(dataset: str, key: str) -> str:
+    """The name in the key of a pack, manifest or catalog page. Raises ValueError for others."""
+    folder = key.removeprefix(f"{dataset}/").partition("/")[0]
+    if folder == "packs":
+        return pack_of_key(dataset, key)
+    return page_of_key(dataset, key) if folder == "catalog" else manifest_snapshot(dataset, key)

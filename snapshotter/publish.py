@@ -17,13 +17,13 @@ from cdc import checkpoint as checkpoints
 from cdc.accelerator import FrozenImage
 from snapshotter import assemble, blockmap, blocks, catalog, gate, layout, sealed, swap
 from snapshotter.assemble import Draft, StoredPart
-from snapshotter.base import find_base
+from snapshotter.base import find_base, lost_objects
 from snapshotter.blockmap import KnownMap
 from snapshotter.codec import EncodedManifest
-from snapshotter.errors import GateRefused, StoreRefused
-from snapshotter.format import DigestAlgorithm, Pointer
+from snapshotter.errors import GateRefused, PreconditionFailed, StoreRefused
+from snapshotter.format import DigestAlgorithm, Header, Pointer
 from snapshotter.packs import PACK_BYTES, PackWriter
-from snapshotter.reader import StoredPointer, read_stored_pointer
+from snapshotter.reader import StoredPointer
 from snapshotter.store import ObjectStore
 from snapshotter.transfer import Target, compared, store_part
 
@@ -56,9 +56,10 @@ class PublishReport:
 class Publisher:
     """The one who publishes a dataset. Call `take_over` once, then `publish` from one thread.
 
-    Raises Fenced once somebody else has taken over; StoreUnreachable with an unknown outcome, which
-    the next publish finds out; PreconditionFailed if the pointer was changed by hand meanwhile (try
-    again); and the store's other errors.
+    Raises Fenced once somebody else has taken over; Held while a person holds the dataset;
+    StoreUnreachable with an unknown outcome, which the next publish finds out; PreconditionFailed
+    if the pointer was changed by hand meanwhile (try again); and the store's other errors. Who
+    rolled back meanwhile is no producer: the next publish goes on in a generation of its own.
     """
 
     def __init__(
@@ -120,9 +121,9 @@ class Publisher:
         """
         started = time.monotonic()
         self._reach(image.checkpoint.generation)
-        seen = read_stored_pointer(self._store, self.dataset)
+        seen = swap.regain(self._store, self.dataset, self._owned(), algorithm=self._algorithm)
         pointer = seen.pointer
-        gate.check_owner(pointer, self._owned())
+        self.generation = pointer.generation
         gate.check_finished(image.checkpoint)
         prove = self._published % _PROVE_EVERY == 0
         base = find_base(self._store, pointer, image.checkpoint, self._known, prove=prove)
@@ -157,7 +158,7 @@ class Publisher:
 
         def change(pointer: Pointer) -> Pointer:
             gate.check_owner(pointer, owned)
-            return swap.with_generation(pointer, generation)
+            return catalog.with_generation(pointer, generation)
 
         self._swap(change, swap.new_attempt_id())
         self.generation = generation
@@ -168,11 +169,10 @@ class Publisher:
         return self.generation
 
     def _check_gate(self, image: FrozenImage, pointer: Pointer, *, allow_empty: bool) -> None:
-        previous = None if pointer.current is None else pointer.entry(pointer.current)
         reasons = gate.reasons_against(
             image,
             self._resumable_until(image),
-            previous,
+            catalog.newest_good(pointer),
             now=self._store.now(),
             allow_empty=allow_empty,
         )
@@ -235,7 +235,10 @@ class Publisher:
 
         def change(pointer: Pointer) -> Pointer:
             gate.check_owner(pointer, self._owned())
-            assemble.check_base_stands(pointer, seen.pointer.current, header)
+            gate.check_not_held(pointer)
+            assemble.check_base_stands(pointer, seen.pointer, header)
+            if pointer.attempt_id != seen.pointer.attempt_id:
+                self._check_all_there(header)
             pushed = catalog.push(pointer.catalog, assemble.entry_of(encoded))
             older = pointer.older
             if pushed.overflow:
@@ -254,6 +257,18 @@ class Publisher:
             )
 
         self._swap(change, draft.attempt_id, seen)
+
+    def _check_all_there(self, header: Header) -> None:
+        """Raise PreconditionFailed if an object of the new snapshot was swept meanwhile.
+
+        What was condemned and swept during a very long publish is on no list any more. Whatever is
+        condemned from now on makes the write of the pointer fail, which was read before.
+        """
+        if lost := lost_objects(self._store, assemble.objects_of(header)):
+            raise PreconditionFailed(
+                f"{lost[0]} in {self._store.url} was deleted during the publish",
+                hint="nothing was published; the next publish writes it again",
+            )
 
     def _swap(
         self,

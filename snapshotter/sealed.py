@@ -20,14 +20,18 @@ from snapshotter.digest import digest
 from snapshotter.errors import Corrupt, FormatTooNew
 from snapshotter.format import (
     CATALOG_LIMIT,
+    CONDEMNED_LIMIT,
     FORK_LIMIT,
     FORMAT_VERSION,
     HEADER_LIMIT,
     POINTER_LIMIT,
+    ROLLBACK_LIMIT,
     CatalogEntry,
+    Condemned,
     DigestAlgorithm,
     Fork,
     Pointer,
+    Rollback,
 )
 
 BUCKET_LIMIT = 4096
@@ -67,7 +71,7 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     new_bytes: _Count
     proven_at: float | None = None
     quarantined: Annotated[str, Meta(max_length=4096)] | None = None
-    pinned: bool = False
+    pinned: Annotated[str, Meta(max_length=4096)] | None = None
 
 
 class _Pointer(msgspec.Struct, forbid_unknown_fields=True):
@@ -84,8 +88,9 @@ class _Pointer(msgspec.Struct, forbid_unknown_fields=True):
     heartbeat_at: float
     bootstrap_progress: Annotated[float, Meta(ge=0, le=1)] | None = None
     hold: Annotated[str, Meta(max_length=4096)] | None = None
-    condemned: list[_Text] = []
+    condemned: Annotated[list[tuple[_Text, float]], Meta(max_length=CONDEMNED_LIMIT)] = []
     older: _Text | None = None
+    rollbacks: Annotated[list[tuple[_Count, _Text, _Count]], Meta(max_length=ROLLBACK_LIMIT)] = []
 
 
 class _Page(msgspec.Struct, forbid_unknown_fields=True):
@@ -170,8 +175,12 @@ def encode_pointer(pointer: Pointer, algorithm: DigestAlgorithm = "blake3") -> b
             heartbeat_at=pointer.heartbeat_at,
             bootstrap_progress=pointer.bootstrap_progress,
             hold=pointer.hold,
-            condemned=list(pointer.condemned),
+            condemned=[
+                (layout.name_of_key(pointer.dataset, each.key), each.since)
+                for each in pointer.condemned
+            ],
             older=pointer.older and layout.page_of_key(pointer.dataset, pointer.older),
+            rollbacks=[(r.generation, r.lineage_id, r.version) for r in pointer.rollbacks],
         ),
         algorithm,
     )
@@ -200,8 +209,11 @@ def decode_pointer(data: bytes, dataset: str) -> Pointer:
             heartbeat_at=raw.heartbeat_at,
             bootstrap_progress=raw.bootstrap_progress,
             hold=raw.hold,
-            condemned=tuple(raw.condemned),
+            condemned=tuple(
+                Condemned(layout.key_of_name(dataset, name), since) for name, since in raw.condemned
+            ),
             older=None if raw.older is None else layout.page_key(dataset, raw.older),
+            rollbacks=tuple(Rollback(*each) for each in raw.rollbacks),
         )
     except ValueError as error:
         raise Corrupt(f"{where}: {error}") from error
@@ -220,6 +232,9 @@ def _check_sane(pointer: Pointer, where: str) -> None:
     generations = [fork.generation for fork in pointer.forks]
     if generations != sorted(set(generations)) or generations[-1:] != [pointer.generation]:
         raise Corrupt(f"{where}: fork history does not lead to the generation")
+    went_back = [rollback.generation for rollback in pointer.rollbacks]
+    if went_back != sorted(set(went_back)) or went_back[-1:] > [pointer.generation]:
+        raise Corrupt(f"{where}: rollbacks are not in the order of generations")
 
 
 def encode_page(

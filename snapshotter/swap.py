@@ -13,9 +13,10 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 
-from snapshotter import layout, sealed
+from snapshotter import gate, layout, sealed
+from snapshotter.catalog import with_generation
 from snapshotter.errors import Corrupt, ObjectMissing, PreconditionFailed, StoreUnreachable
-from snapshotter.format import FORK_LIMIT, DigestAlgorithm, Fork, Pointer
+from snapshotter.format import DigestAlgorithm, Fork, Pointer
 from snapshotter.reader import StoredPointer, read_bucket_id, read_stored_pointer
 from snapshotter.store import ObjectStore
 
@@ -77,11 +78,29 @@ def raise_generation(
     return swap_pointer(store, dataset, change, attempt_id=attempt_id, algorithm=algorithm)
 
 
-def with_generation(pointer: Pointer, generation: int) -> Pointer:
-    """The pointer of a higher generation, which goes on from the current snapshot's version."""
-    current = None if pointer.current is None else pointer.entry(pointer.current)
-    fork = Fork(generation, 0 if current is None else current.version)
-    return replace(pointer, generation=generation, forks=(*pointer.forks, fork)[-FORK_LIMIT:])
+def regain(
+    store: ObjectStore, dataset: str, generation: int, *, algorithm: DigestAlgorithm
+) -> StoredPointer:
+    """The pointer for a publish of this generation, raised once more if a person went back since.
+
+    Not before the dataset is released: until then nobody publishes, and a node that begins anew is
+    to find that its file lies behind the rollback. Raises Fenced, Held.
+    """
+    stored = read_stored_pointer(store, dataset)
+    gate.check_not_held(stored.pointer)
+    gate.check_owner(stored.pointer, generation)
+    if stored.pointer.generation == generation:
+        return stored
+
+    def change(pointer: Pointer) -> Pointer:
+        gate.check_not_held(pointer)
+        gate.check_owner(pointer, generation)
+        return with_generation(pointer, pointer.generation + 1)
+
+    attempt_id = new_attempt_id()
+    return swap_pointer(
+        store, dataset, change, attempt_id=attempt_id, algorithm=algorithm, seen=stored
+    )
 
 
 def new_attempt_id() -> str:

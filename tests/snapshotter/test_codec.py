@@ -17,15 +17,24 @@ from snapshotter.format import (
     PREFIX_BYTES,
     ZSTD,
     CatalogEntry,
+    Condemned,
     Fork,
     Header,
     MapEntry,
     PartMap,
     Pointer,
+    Rollback,
     SegmentRef,
 )
-from snapshotter.layout import manifest_key
+from snapshotter.layout import manifest_key, pack_key, page_key
 from tests.snapshotter.bench import DATASET, Bucket
+
+ID = "000001-000000000001-20260101T000000000Z"
+CONDEMNED = (
+    manifest_key(DATASET, ID),
+    pack_key(DATASET, f"{ID}-00003"),
+    page_key(DATASET, f"{ID}-0123abcd"),
+)
 
 
 @pytest.fixture
@@ -73,7 +82,15 @@ def pointer(**changes: Any) -> Pointer:
 
 
 def test_a_pointer_comes_back_as_it_was(published: Bucket) -> None:
-    full = replace(published.pointer(), bootstrap_progress=0.25, hold="looks odd", condemned=("x",))
+    before = published.pointer()
+    full = replace(
+        before,
+        bootstrap_progress=0.25,
+        hold="looks odd",
+        condemned=tuple(Condemned(key, 2.5) for key in CONDEMNED),
+        catalog=tuple(replace(entry, pinned="the audit") for entry in before.catalog),
+        rollbacks=(Rollback(1, "lineage", 7),),
+    )
 
     assert sealed.decode_pointer(sealed.encode_pointer(full), DATASET) == full
     assert sealed.decode_pointer(sealed.encode_pointer(full, "sha256"), DATASET) == full

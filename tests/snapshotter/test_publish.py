@@ -12,7 +12,8 @@ import snapshotter.catalog
 import snapshotter.publish
 from cdc.accelerator import FreezeBroken
 from cdc.position import After, End
-from snapshotter import blockmap, layout
+from snapshotter import blockmap, layout, marks
+from snapshotter.catalog_change import change_catalog
 from snapshotter.errors import (
     Corrupt,
     Fenced,
@@ -21,7 +22,7 @@ from snapshotter.errors import (
     PreconditionFailed,
     StoreUnreachable,
 )
-from snapshotter.format import CATALOG_LIMIT, Fork
+from snapshotter.format import CATALOG_LIMIT, Condemned, Fork
 from snapshotter.reader import read_catalog, read_pointer
 from snapshotter.swap import new_attempt_id, swap_pointer
 from tests.snapshotter.bench import DATASET, Bucket
@@ -470,20 +471,17 @@ def test_a_pointer_that_was_rolled_back_by_hand_meanwhile_is_not_overwritten(
 
 
 def test_another_change_of_the_pointer_meanwhile_is_kept(bucket: Bucket) -> None:
-    def hold(_: int, name: str, key: str) -> None:
+    first = bucket.publish(bucket.publisher(), MAIN).snapshot_id
+
+    def pin(_: int, name: str, key: str) -> None:
         if key.endswith("/manifest") and name == "put_if_absent":
-            swap_pointer(
-                bucket.store,
-                DATASET,
-                lambda pointer: replace(pointer, hold="look first"),
-                attempt_id=new_attempt_id(),
-                algorithm="blake3",
-            )
+            change_catalog(bucket.store, DATASET, lambda pointer: marks.pin(pointer, first, "keep"))
 
-    bucket.publish(bucket.publisher(store=FaultyStore(bucket.store, after=hold)), MAIN)
+    store = FaultyStore(bucket.store, after=pin)
+    second = bucket.publish(bucket.publisher(store=store), MAIN, 2)
 
-    assert bucket.pointer().hold == "look first"
-    assert bucket.pointer().current is not None
+    assert [entry.pinned for entry in bucket.pointer().catalog] == [None, "keep"]
+    assert bucket.pointer().current == second.snapshot_id
 
 
 # ---------------------------------------------------------------- trouble
@@ -651,7 +649,7 @@ def test_a_condemned_pack_is_not_built_on(bucket: Bucket) -> None:
     swap_pointer(
         bucket.store,
         DATASET,
-        lambda pointer: replace(pointer, condemned=(pack,)),
+        lambda pointer: replace(pointer, condemned=(Condemned(pack, 1.0),)),
         attempt_id=new_attempt_id(),
         algorithm="blake3",
     )
