@@ -146,9 +146,14 @@ def comparable(item: Item, excluded: frozenset[str] = frozenset()) -> State:
         raise ValueError(f"not an item: {error}") from error
 
 
-def digest_of(image: bytes | None) -> bytes | None:
+def digest_of(image: bytes | msgspec.Raw | None) -> bytes | None:
     """What a stamp remembers of an image."""
     return None if image is None else hashlib.blake2b(image, digest_size=16).digest()
+
+
+def digests_of(images: Sequence[msgspec.Raw | None]) -> pa.Array:
+    """What stamps remember of many images."""
+    return pa.array(map(digest_of, images), pa.binary(16))
 
 
 def _text(state: State) -> bytes:

@@ -211,8 +211,8 @@ MUTANTS = (
     Mutant(
         "changes-from-before-the-scan",
         "cdc/sifting.py",
-        "elif record.stamp.last_us >= floor_us:",
-        "else:",
+        'pc.and_(is_known, pc.greater_equal(table.column("last_us"), floor_us))',
+        "is_known",
         f"{_ORDERING}::test_a_change_from_before_the_scan_is_never_taken",
     ),
     Mutant(
