@@ -23,20 +23,22 @@ to older ones. Without permission to bootstrap, each BOOTSTRAP is a REFUSE: 6 ex
 11 unreadable, 4 nothing, or the code of the store's trouble.
 
 A local file of an earlier bootstrap than the published one gives way to a snapshot of its age,
-because nothing that follows from it could be published.
+because nothing that follows from it could be published. So does one that a person took back: a
+quarantined state, or what goes on from one that lies behind a rollback.
 
 A table that is read anew, without its stream (`refresh_seconds`), has no age at which it could not
 be served: the newest of local file and snapshot is taken, and BOOTSTRAP is for nothing at all.
 
 Role edge does not resume the stream, so age does not count, and it never bootstraps: it goes to the
 pointer's current snapshot or, where that cannot be used, to an older one that is not behind what it
-serves; with nothing it WAITs. Role operator takes what was asked for at any age. A snapshot of
-another engine or an unreadable storage version, quarantined or found damaged is never chosen.
+serves, unless that was taken back; with nothing it WAITs. Role operator takes what was asked for at
+any age. A snapshot of another engine or an unreadable storage version, quarantined or found damaged
+is never chosen.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cdc.checkpoint import Lineage
 from restorer.facts import Candidate, Facts, LocalFile, Policy, Published, Selection
@@ -110,10 +112,10 @@ class _Case:
         local = self.local
         takes_older = self.policy.bootstrap_on_failure == "fallback" or not self.facts.rejected
         local_age, _ = age_of(local, self.facts.now, self.policy)
-        is_superseded = local.is_superseded_by(self.published.epoch)
+        gives_way = self._gives_way()
         for age in self.resumable_ages:
             can_restore = takes_older and bool(self.usable(age))
-            if local.may_be_served and local_age == age and not (is_superseded and can_restore):
+            if local.may_be_served and local_age == age and not (gives_way and can_restore):
                 return self._keep("the stream can be resumed from the local file")
             if can_restore:
                 others = self.usable(*self.resumable_ages)
@@ -156,8 +158,7 @@ class _Case:
         local, candidates = self.local, self.usable()
         if self.facts.rejected and self.policy.bootstrap_on_failure != "fallback":
             candidates = []
-        is_superseded = local.is_superseded_by(self.published.epoch)
-        if local.may_be_served and not (is_superseded and candidates):
+        if local.may_be_served and not (self._gives_way() and candidates):
             return self._keep("the local file is of the newest refresh that there is")
         if candidates:
             return self._restore(candidates, "this is the newest refresh that there is")
@@ -172,14 +173,21 @@ class _Case:
             return self._made(
                 Action.WAIT, f"{message}; an edge never bootstraps", exit_code=exit_code
             )
-        newest = candidates[0]
+        newest, goes_back = candidates[0], self.published.distrusts(local)
         if local.is_at(newest):
             return self._keep("the local file is at the newest usable snapshot")
-        if local.is_ahead_of(newest) and not self._is_rolled_back_to(newest):
+        if local.is_ahead_of(newest) and not (goes_back or self._is_rolled_back_to(newest)):
             return self._keep("the local file is ahead of the newest usable snapshot")
-        onward = [c for c in candidates[1:] if not local.is_ahead_of(c) and not local.is_at(c)]
+        onward = candidates[1:]
+        if not goes_back:
+            onward = [c for c in onward if not local.is_ahead_of(c) and not local.is_at(c)]
         why = "an edge does not resume the stream: the newest snapshot is taken at any age"
         return self._restore([newest, *onward], why)
+
+    def _gives_way(self) -> bool:
+        """True if a snapshot is taken rather than the local file, whose age would do."""
+        local, published = self.local, self.published
+        return local.is_superseded_by(published.epoch) or published.distrusts(local)
 
     def _is_rolled_back_to(self, candidate: Candidate) -> bool:
         """True if the centre went back to this snapshot: then so do its followers."""
@@ -208,9 +216,14 @@ class _Case:
         return self._restore(candidates, f"{what} was asked for")
 
     def _nothing_asked_for(self, what: str) -> Decision:
-        matches = any(self.selection.includes(each.candidate) for each in self.judged)
+        matches = [each for each in self.judged if self.selection.includes(each.candidate)]
         if self.judged and not matches:
             return self.refuse(4, f"no snapshot matches {what}")
+        named = matches[0].candidate if self.selection.snapshot_id is not None else None
+        if named is not None and named.quarantined is not None:
+            refused = self.refuse(4, f"{named.snapshot_id} is quarantined: {named.quarantined}")
+            lift = f"`snowmelt snapshots quarantine {named.snapshot_id} --lift`"
+            return replace(refused, hint=f"take another one, or, if that was a mistake, {lift}")
         return self.refuse(*self._worst())
 
     def _worst(self) -> tuple[int, str]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cdc.checkpoint import RETENTION_SECONDS, Lineage
-from snapshotter.format import CatalogEntry, Pointer
+from snapshotter.format import CatalogEntry, Pointer, Rollback
+from snapshotter.layout import SnapshotId
 
 Role = Literal["central", "edge", "operator"]
 NearExpired = Literal["recover", "try_resume"]
@@ -77,6 +78,7 @@ class Published:
     epoch: str | None = None
     hold: str | None = None
     trouble: Trouble | None = None
+    rollbacks: tuple[Rollback, ...] = ()
 
     @staticmethod
     def of(pointer: Pointer, catalog: Iterable[CatalogEntry] | None = None) -> Published:
@@ -87,7 +89,13 @@ class Published:
             current=pointer.current,
             lineage_id=pointer.lineage_id,
             hold=pointer.hold,
+            rollbacks=pointer.rollbacks,
         )
+
+    def distrusts(self, local: LocalFile) -> bool:
+        """True if a person took back what the file holds: it is quarantined, or was left behind."""
+        bad = (each for each in self.candidates if each.quarantined is not None)
+        return any(map(local.is_at, bad)) or any(map(local.was_left_behind, self.rollbacks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +133,18 @@ class LocalFile:
         """True if both are of one lineage and this one is newer."""
         ours = (self.generation, self.version)
         return self._is_like(candidate) and ours > (candidate.generation, candidate.version)
+
+    def was_left_behind(self, rollback: Rollback) -> bool:
+        """True if the file goes on from what this rollback went back behind.
+
+        What was restored after it is of its generation or a later one, even without a commit since.
+        """
+        if not self.may_be_served or self.lineage is None:
+            return False
+        restored = SnapshotId.parse(self.snapshot_id).generation if self.snapshot_id else 0
+        if max(self.generation, restored) >= rollback.generation:
+            return False
+        return self.lineage.id != rollback.lineage_id or self.version > rollback.version
 
     def is_superseded_by(self, epoch: str | None) -> bool:
         """True if the table was bootstrapped again since: what follows is published elsewhere."""

@@ -236,7 +236,7 @@ class _Flow:
         if error is not None and error.exit_code == code:
             return error
         where = self.target if code in (3, 12) else f"{self._dataset} in {self._store.url}"
-        return refusal(code, f"{where}: {decision.message}")
+        return refusal(code, f"{where}: {decision.message}", decision.hint)
 
     # ------------------------------------------------------------ restoring
 

@@ -40,7 +40,8 @@ class Numbers:
 class Decision:
     """One action with its reasons.
 
-    `exit_code`, `message`: of a REFUSE, and of a WAIT for those who cannot wait. `fallbacks`: what
+    `exit_code`, `message`: of a REFUSE, and of a WAIT for those who cannot wait. `hint`: what to do
+    instead, where that is another thing than such a refusal usually says. `fallbacks`: what
     is taken in turn if `chosen` is damaged. SERVE_STALE_AND_BOOTSTRAP without `chosen` serves the
     local file.
     """
@@ -53,6 +54,7 @@ class Decision:
     fallbacks: tuple[Candidate, ...] = ()
     exit_code: int | None = None
     message: str = ""
+    hint: str | None = None
 
 
 def numbers_of(
