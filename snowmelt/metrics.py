@@ -196,6 +196,12 @@ _METRICS: tuple[tuple[str, str, bool, Value], ...] = (
         False,
         lambda s: None if s.snapshot is None else float(s.snapshot.fenced),
     ),
+    (
+        "dataset_acceleration_snapshot_held",
+        "Nothing is published: a person holds the dataset, or the gate refused its state",
+        False,
+        lambda s: None if s.snapshot is None else float(bool(s.snapshot.held_because)),
+    ),
 )
 
 

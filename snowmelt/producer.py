@@ -3,7 +3,8 @@
 It runs in a thread of its own beside capture; a freeze holds nobody but the engine's own
 checkpoints. Trouble with the store never stops capture: it is shown, counted and tried again. Once
 another generation owns the dataset, this node follows on and publishes no more. A file that is only
-behind the published state is held until it has caught up.
+behind the published state is held until it has caught up, and any file while a person holds the
+dataset; a rollback is no other producer, so that after the release this one goes on.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Any
 from cdc.accelerator import Accelerator, FreezeBroken
 from cdc.capture_status import CaptureStatus
 from cdc.errors import CdcError
-from snapshotter.errors import Fenced, GateRefused, NothingToSnapshot, SnapshotError
+from snapshotter import gate
+from snapshotter.errors import Fenced, GateRefused, Held, NothingToSnapshot, SnapshotError
 from snapshotter.publish import Publisher, PublishReport
 from snapshotter.reader import read_pointer
 from snapshotter.trigger import due
@@ -244,7 +246,7 @@ class Producer:
     def _failed(self, error: Exception) -> None:
         self._not_before = self._clockwork.monotonic() + _RETRY_SECONDS
         is_fenced = isinstance(error, Fenced) and self._is_taken_over()
-        if not is_fenced and isinstance(error, Fenced | GateRefused):
+        if not is_fenced and isinstance(error, Fenced | GateRefused | Held):
             self._held(error)
             return
         problem = problem_of(error, self._clockwork.time())
@@ -258,17 +260,22 @@ class Producer:
         if is_fenced:
             self._on_fenced()
 
-    def _held(self, error: Fenced | GateRefused) -> None:
+    def _held(self, error: Fenced | GateRefused | Held) -> None:
+        is_news = self._status.held_because != (str(error),)
         self._status = replace(
             self._status,
             skipped_total=self._status.skipped_total + 1,
             held_because=(str(error),),
         )
-        self._log.warning("snapshot_held", message=str(error), hint=error.hint)
+        if is_news:
+            self._log.warning("snapshot_held", message=str(error), hint=error.hint)
 
     def _is_taken_over(self) -> bool:
         try:
             pointer = read_pointer(self._store, self._plan.name)
+            gate.check_owner(pointer, self._publisher.generation or 0)
+        except Fenced:
+            return True
         except SnapshotError:
             return False  # unknown: the next try tells
-        return pointer.generation != self._publisher.generation
+        return False

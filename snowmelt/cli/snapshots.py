@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -225,7 +226,10 @@ def _pointer(store: ObjectStore, dataset: str) -> Pointer:
 
 def _create_from_file(plan: DatasetPlan) -> dict[str, Any]:
     from cdc.engines import open_accelerator
+    from snapshotter import gate
+    from snapshotter.errors import ObjectMissing
     from snapshotter.publish import Publisher
+    from snapshotter.reader import read_pointer
     from snowmelt import __version__
     from snowmelt.errors import UsageError
 
@@ -234,9 +238,10 @@ def _create_from_file(plan: DatasetPlan) -> dict[str, Any]:
             f"dataset {plan.name}: no node runs and {plan.path} does not exist",
             hint="start `snowmelt run`",
         )
-    publisher = Publisher(
-        _store(plan), plan.name, holder=plan.holder, producer=f"snowmelt {__version__}"
-    )
+    store = _store(plan)
+    with contextlib.suppress(ObjectMissing):  # the first snapshot
+        gate.check_not_held(read_pointer(store, plan.name))
+    publisher = Publisher(store, plan.name, holder=plan.holder, producer=f"snowmelt {__version__}")
     file = open_accelerator(plan.section.acceleration.engine, plan.path, plan.name)
     try:
         publisher.take_over()

@@ -74,6 +74,8 @@ def print_status(datasets: Sequence[Mapping[str, Any]]) -> None:
         problem = one["problem"] or (one["snapshot"] or {}).get("problem")
         if problem:
             out.print(f"{one['name']}: {problem['message']}; {problem['hint']}")
+        for reason in (one["snapshot"] or {}).get("held_because", ()):
+            out.print(f"{one['name']}: no snapshot is published: {reason}", markup=False)
         if one["refresh"]:
             out.print(_refreshes(one["name"], one["refresh"]))
         if one["misfits"]:

@@ -74,6 +74,7 @@ _WATCH = """
 | Will the stream soon not be resumable? | `dataset_dynamodb_resumable_until_timestamp_seconds - time() < 6 * 3600` |
 | Are snapshots missing? | `time() - dataset_acceleration_snapshot_write_timestamp > 2 * 3600` |
 | Do snapshots fail? | `increase(dataset_acceleration_snapshot_failure_total[15m]) > 0` |
+| Is publishing held? | `dataset_acceleration_snapshot_held == 1` |
 | Do two nodes publish one dataset? | `dataset_acceleration_snapshot_fenced == 1` |
 | Which attribute does not fit its column? | `topk(5, increase(dataset_dynamodb_attribute_misfits_total[1h]))` |
 | Are there records that no one can read? | `dataset_dynamodb_quarantined_records > 0` |
