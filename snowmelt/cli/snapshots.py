@@ -1,4 +1,4 @@
-"""`snapshots create|list|show|verify`, and `snapshot` for create."""
+"""`snapshots create|list|show|verify`, and `snapshot` for create; the others have own modules."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import typer
 
+from snowmelt.cli import marks
+from snowmelt.cli.bucket import find, plan_of, pointer_of, store_of
 from snowmelt.cli.options import (
     DEFAULT_CONFIG,
     AsJson,
@@ -23,7 +25,6 @@ from snowmelt.cli.options import (
 
 if TYPE_CHECKING:
     from snapshotter.format import CatalogEntry, Pointer
-    from snapshotter.store import ObjectStore
     from snowmelt.wiring import DatasetPlan
 
 SnapshotId = Annotated[str | None, typer.Argument(help="A snapshot (default: the newest).")]
@@ -31,7 +32,7 @@ SnapshotId = Annotated[str | None, typer.Argument(help="A snapshot (default: the
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    group = typer.Typer(help="Create, list, show and verify snapshots.", no_args_is_help=True)
+    group = typer.Typer(help="Snapshots: create, look at, mark, go back.", no_args_is_help=True)
     group.command(
         "create", help="Publish one now.\n\nExample: snowmelt snapshots create -c node.yaml"
     )(create)
@@ -41,6 +42,7 @@ def register(app: typer.Typer) -> None:
         "verify",
         help="Check a snapshot in the store.\n\nExample: snowmelt snapshots verify --level full",
     )(verify)
+    marks.register(group)
     app.add_typer(group, name="snapshots")
     app.command("snapshot", help="The same as `snapshots create`.")(create)
 
@@ -59,7 +61,7 @@ def create(
     try:
         report = client.call(settings.runtime.query, "POST", target, b"")
     except NodeUnreachable:
-        report = _create_from_file(_plan(config, dataset))
+        report = _create_from_file(plan_of(config, dataset))
     if as_json:
         print_json(report)
         return
@@ -77,9 +79,9 @@ def listing(
     from snowmelt.cli.tables import console, instant, table
     from snowmelt.progress import format_bytes
 
-    plan = _plan(config, dataset)
-    store = _store(plan)
-    pointer = _pointer(store, plan.name)
+    plan = plan_of(config, dataset)
+    store = store_of(plan)
+    pointer = pointer_of(store, plan.name)
     entries = list(read_catalog(store, pointer))
     if as_json:
         print_json([_entry(entry, pointer) for entry in entries])
@@ -98,6 +100,8 @@ def listing(
     ]
     names = ("snapshot", "created", "resumable until", "rows", "size", "new", "marks")
     console().print(table(names, rows))
+    if pointer.hold is not None:
+        console().print(f"held: {pointer.hold}", markup=False)
 
 
 def show(
@@ -112,9 +116,9 @@ def show(
     from snowmelt.cli.tables import console, instant, table
     from snowmelt.progress import format_bytes
 
-    plan = _plan(config, dataset)
-    store = _store(plan)
-    pointer = _pointer(store, plan.name)
+    plan = plan_of(config, dataset)
+    store = store_of(plan)
+    pointer = pointer_of(store, plan.name)
     header = read_header(store, find(store, pointer, snapshot))
     if as_json:
         document = asdict(header) | {"checkpoint": to_json(header.checkpoint)}
@@ -160,10 +164,10 @@ def verify(
 
     if level not in {"fast", "sample", "full"}:
         raise UsageError(f"--level {level} is not allowed", hint="use fast, sample or full")
-    plan = _plan(config, dataset)
+    plan = plan_of(config, dataset)
     with shown(f"verifying {plan.name}", progress_mode(progress)) as report_progress:
         report = run(
-            _store(plan),
+            store_of(plan),
             plan.name,
             snapshot,
             level=level,  # type: ignore[arg-type]  # one of three, checked above
@@ -182,48 +186,6 @@ def verify(
     return 5 if report.failures else 0
 
 
-def find(store: ObjectStore, pointer: Pointer, snapshot: str | None) -> CatalogEntry:
-    """The catalog's entry, by default the current one. Raises ObjectMissing."""
-    from snapshotter.errors import ObjectMissing
-    from snapshotter.reader import read_catalog
-
-    wanted = snapshot or pointer.current
-    for entry in read_catalog(store, pointer):
-        if entry.snapshot_id == wanted:
-            return entry
-    what = f"snapshot {wanted}" if wanted else "snapshot"
-    raise ObjectMissing(
-        f"{pointer.dataset} in {store.url} has no {what}", hint="see `snowmelt snapshots list`"
-    )
-
-
-def _plan(config: Any, dataset: str | None) -> DatasetPlan:
-    from snowmelt.wiring import wire
-
-    settings = load(config).config
-    return wire(settings, choose(settings, dataset))
-
-
-def _store(plan: DatasetPlan) -> ObjectStore:
-    from snowmelt.errors import UsageError
-
-    if plan.store is None:
-        raise UsageError(
-            f"dataset {plan.name}: no snapshots are configured", hint="set snapshots.location"
-        )
-    return plan.store
-
-
-def _pointer(store: ObjectStore, dataset: str) -> Pointer:
-    from snapshotter.errors import ObjectMissing
-    from snapshotter.reader import read_pointer
-
-    try:
-        return read_pointer(store, dataset)
-    except ObjectMissing as error:
-        raise ObjectMissing(f"there is no snapshot of {dataset} in {store.url}") from error
-
-
 def _create_from_file(plan: DatasetPlan) -> dict[str, Any]:
     from cdc.engines import open_accelerator
     from snapshotter import gate
@@ -238,7 +200,7 @@ def _create_from_file(plan: DatasetPlan) -> dict[str, Any]:
             f"dataset {plan.name}: no node runs and {plan.path} does not exist",
             hint="start `snowmelt run`",
         )
-    store = _store(plan)
+    store = store_of(plan)
     with contextlib.suppress(ObjectMissing):  # the first snapshot
         gate.check_not_held(read_pointer(store, plan.name))
     publisher = Publisher(store, plan.name, holder=plan.holder, producer=f"snowmelt {__version__}")
@@ -259,8 +221,8 @@ def _marks(entry: CatalogEntry, pointer: Pointer) -> str:
     marks = []
     if entry.snapshot_id == pointer.current:
         marks.append("current")
-    if entry.pinned:
-        marks.append("pinned")
+    if entry.pinned is not None:
+        marks.append(f"pinned: {entry.pinned}")
     if entry.quarantined is not None:
         marks.append(f"quarantined: {entry.quarantined}")
     if entry.proven_at is not None:

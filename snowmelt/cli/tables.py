@@ -18,8 +18,10 @@ _MISFITS_TOLD = 5
 
 def console() -> Console:
     """The terminal; in a pipe lines are not cut."""
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=200, no_color=True)
+    out = Console(highlight=False, markup=False)
+    if out.is_terminal:
+        return out
+    return Console(highlight=False, markup=False, width=200, no_color=True)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> Table:

@@ -402,6 +402,15 @@ def test_dynamodb_local_followers_are_held(copied: Place, loaded: Place) -> None
     copied.tells("held", "restore", "--snapshot", str(older), *QUIET, code=14)
 
 
+def test_dynamodb_local_a_dataset_that_is_held(copied: Place, loaded: Place) -> None:
+    shutil.copy(loaded.file, copied.file)
+    rewrite_pointer(copied, lambda pointer: replace(pointer, hold="someone investigates"))
+    before = pointer_file(copied).read_bytes()
+
+    copied.tells("create-held", "snapshots", "create", code=14)
+    assert pointer_file(copied).read_bytes() == before  # nobody was fenced for it
+
+
 # ---------------------------------------------------------------- the file
 
 
