@@ -53,8 +53,7 @@ class DatasetRuntime:
         self._serving = Serving()
         self._capturing = Capturing(plan, self._clockwork, self._stop, self._condition.works)
         self._restored: Mapping[str, Any] | None = None
-        self._rebuild_wanted = False
-        self._rebuilding = False
+        self._rebuild_wanted = self._rebuilding = False
         self._refreshing: Refreshing | None = None
         if plan.refresh_seconds is not None:
             parts = (self._serving, self._capturing, self._condition, self._clockwork)
@@ -62,15 +61,13 @@ class DatasetRuntime:
         self._look = self._refreshing.published if self._refreshing else self._capturing.status
         self._producer: Producer | None = None
         if plan.publishes:
-            self._producer = Producer(
-                plan, self._snapshotable, self._look, self._yield_bootstrap, self._clockwork
-            )
+            asks = (self._snapshotable, self._look, self._yield_bootstrap)
+            self._producer = Producer(plan, *asks, self._clockwork)
 
     # ------------------------------------------------------------ from outside
 
     @property
     def name(self) -> str:
-        """The dataset's name."""
         return self.plan.name
 
     @property
@@ -79,7 +76,6 @@ class DatasetRuntime:
         return self._serving.accelerator
 
     def start(self) -> None:
-        """Begin the life of this dataset."""
         self._thread.start()
 
     def stop(self, timeout_seconds: float) -> bool:
@@ -181,8 +177,8 @@ class DatasetRuntime:
         stack.enter_context(self._serving.of(file))
 
     def _follow(self, *, is_bootstrap: bool) -> None:
-        if is_bootstrap and self._producer is not None:
-            self._producer.announce_bootstrap()
+        if is_bootstrap and not self._announced():
+            return
         with files.opened(self.plan, self.plan.path) as accelerator, self._serving.of(accelerator):
             if self.plan.role == "edge":
                 self._condition.enter("ready")
@@ -196,8 +192,8 @@ class DatasetRuntime:
             with contextlib.ExitStack() as stack:
                 if serves:
                     self._serve(stack)
-                elif self._producer is not None:
-                    self._producer.announce_bootstrap()
+                elif not self._announced():
+                    return
                 stack.enter_context(self._publishing(self._stop))
                 self._condition.enter("catching_up")
                 lineage = refreshing.next_file(self._capture, self._stop)
@@ -212,8 +208,8 @@ class DatasetRuntime:
         """Bootstrap into a second file; False if the switch did not come to pass."""
         self._rebuilding = True
         self._condition.enter("catching_up")
-        if self._producer is not None:
-            self._producer.announce_bootstrap()
+        if not self._announced():
+            return False
         with contextlib.ExitStack() as stack:
             self._serve_stale(stack)
             lineage = self._built()
@@ -261,6 +257,10 @@ class DatasetRuntime:
         if self._refreshing is not None:
             return self._refreshing.shown()
         return self._capturing.status() or at_rest(self._serving.opened_at, self.plan.source.now())
+
+    def _announced(self) -> bool:
+        """Say that a scan begins; False if another node was ahead of it: then decide anew."""
+        return self._producer is None or self._producer.announce_bootstrap()
 
     def _yield_bootstrap(self) -> None:
         """Another node took over during this one's scan: leave the load to it, decide anew."""

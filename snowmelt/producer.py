@@ -98,19 +98,21 @@ class Producer:
             self._is_stopping.set()
             ticker.stop()
 
-    def announce_bootstrap(self) -> None:
+    def announce_bootstrap(self) -> bool:
         """Take over before a scan and say so, because others then wait for its snapshot.
 
-        A store that is away does not keep a table from being loaded: it is tried again by the tick.
+        False if another node took over in that moment. A store that is away does not keep a table
+        from being loaded: it is tried again by the tick.
         """
         if self._status.fenced:
-            return
+            return True
         try:
             with self._lock:
                 self._take_over()
                 self._publisher.announce_progress(0.0)
         except SnapshotError as error:
             self._failed(error)
+        return not self._status.fenced
 
     def generation_for(self, accelerator: Accelerator) -> Callable[[], int]:
         """The generation of the next commit: the taken one, or what the file had before."""

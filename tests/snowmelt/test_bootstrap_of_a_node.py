@@ -1,10 +1,16 @@
 """The bootstrap of a node: told while it goes on, waited for by others, a snapshot at its end."""
 
+import itertools
 from pathlib import Path
 
+import pytest
+
+from snapshotter.layout import pointer_key
+from snapshotter.publish import Publisher
 from tests.simulators.household import MINUTE, household, table_items
 
 ROWS = 56
+REFRESHED = {"refresh_mode": "full", "refresh_check_interval": "1h"}
 
 
 def test_a_bootstrap_is_told_and_waited_for_and_ends_in_a_snapshot_for_the_others(
@@ -42,3 +48,26 @@ def test_a_bootstrap_is_told_and_waited_for_and_ends_in_a_snapshot_for_the_other
         assert late.serves() == (ROWS + 1, False)
         assert late.items() == table_items(house.table)
         assert house.scans() == scans
+
+
+@pytest.mark.parametrize("acceleration", [{}, REFRESHED], ids=["stream", "none"])
+def test_a_node_that_is_taken_over_between_its_take_over_and_its_scan_waits_like_any_other(
+    tmp_path: Path, acceleration: dict[str, str]
+) -> None:
+    with household(tmp_path, rows=ROWS) as house:
+        winner = Publisher(house.bucket, house.table.name, holder="winner")
+        writes = itertools.count()
+
+        def overtake(_number: int, name: str, key: str) -> None:
+            # The node has made the pointer, which takes over, and is about to announce its scan.
+            is_change = name == "put_if_match" and key == pointer_key(house.table.name)
+            if is_change and next(writes) == 0:
+                winner.take_over()
+                winner.announce_progress(0.5)
+
+        house.bucket._before = overtake
+
+        node = house.node("node", acceleration=acceleration).start().live(MINUTE / 2)
+
+        assert "writer bootstrapping 50 %" in node.status()["problem"]["message"]
+        assert house.scans() == 0
