@@ -108,6 +108,7 @@ class Node:
         runtime.setdefault("admin", f"127.0.0.1:{admin}")
         runtime.setdefault("query", f"127.0.0.1:{query}")
         runtime.setdefault("data_dir", str(self.home / "data"))
+        runtime.setdefault("shutdown_timeout", "80s")  # below the patience of `stop`
         self.admin, self.query = str(runtime["admin"]), str(runtime["query"])
         self.config = self.home / "node.yaml"
         self.log = self.home / "node.log"
@@ -171,7 +172,7 @@ class Node:
         """SIGKILL, if it still runs."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=PATIENCE_SECONDS)
 
     # ------------------------------------------------------------ waiting
 
@@ -250,7 +251,7 @@ class Node:
         """The rows, and whether the answer is labelled stale; (None, False) without an answer."""
         url = f"http://{self.query}/v1/sql?dataset={dataset or self.name}"
         try:
-            with urllib.request.urlopen(url, statement.encode(), timeout=10) as answer:
+            with urllib.request.urlopen(url, statement.encode(), timeout=60) as answer:
                 return json.load(answer), answer.headers.get("X-Snowmelt-Stale") == "true"
         except urllib.error.HTTPError as error:
             error.close()
@@ -271,7 +272,8 @@ class Node:
 
     def events(self, event: str) -> list[Document]:
         """The lines of the log with this event, of every process of this node."""
-        lines = (line for line in self.log.read_text().splitlines() if line.startswith("{"))
+        whole = self.log.read_text().rpartition("\n")[0]  # the last line may be half written
+        lines = (line for line in whole.splitlines() if line.startswith("{"))
         return [found for line in lines if (found := json.loads(line))["event"] == event]
 
     def with_log(self, message: str) -> str:

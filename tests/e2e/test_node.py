@@ -1,30 +1,34 @@
 """Stories of a node's life, on real processes: ends, kills, two at a time, an old file."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e.ageing import SCAN
 from tests.e2e.nodes import Document, Node, bucket, differences, table_items, table_params
 from tests.flights import KEYS, Item, flights, load
 from tests.servers.dynamodb_local import DynamoDBLocal
 from tests.servers.seaweedfs import SeaweedFS
+from tests.servers.turnstile import Turnstile, turnstile
 
 KEY_NAMES = tuple(name for name, _ in KEYS)
 ROWS = 600
-# 16 pages are read at once; at 2 units each that is 4 seconds until the next 16: 8 seconds in all.
-SLOWLY: Document = {"scan_segments": 48, "scan_max_rcu": 8}
+SEGMENTS = 4  # a page each: two of them are held back where a scan has to be under way
+PASSING = 2
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of 600 flights for one test."""
+    """A table of 600 flights for one test, and the way to it that nodes take."""
 
     server: DynamoDBLocal
     name: str
+    gate: Turnstile
+    address: str
 
     def put(self, number: int, **attributes: dict[str, Any]) -> Item:
         """Put a flight that the table had not, or put over one that it had."""
@@ -35,7 +39,7 @@ class Table:
     def items(self) -> dict[tuple[str, ...], Item]:
         return table_items(self.server, self.name, KEY_NAMES)
 
-    def node(self, snapshots: Document | None = None, mode: str = "enabled", **params: Any) -> Any:
+    def node(self, snapshots: Document | None = None, mode: str = "enabled") -> Any:
         """The configuration of a node with this table."""
         acceleration = {
             "snapshots": mode if snapshots else "disabled",
@@ -44,7 +48,8 @@ class Table:
         section = {
             "from": f"dynamodb:{self.name}",
             "name": "flights",
-            "params": table_params(self.server, **params),
+            "params": table_params(self.server, scan_segments=SEGMENTS)
+            | {"endpoint_url": self.address},
             "acceleration": acceleration,
         }
         document: Document = {"version": "v1", "datasets": [section]}
@@ -61,10 +66,11 @@ def key_of(item: Item) -> list[str]:
 
 
 @pytest.fixture
-def table(dynamodb_local: DynamoDBLocal) -> Table:
-    made = Table(dynamodb_local, dynamodb_local.table("flights", keys=KEYS).name)
-    load(made.server, made.name, flights(0, ROWS))
-    return made
+def table(dynamodb_local: DynamoDBLocal) -> Iterator[Table]:
+    name = dynamodb_local.table("flights", keys=KEYS).name
+    load(dynamodb_local, name, flights(0, ROWS))
+    with turnstile(dynamodb_local.endpoint_url) as (gate, address):
+        yield Table(dynamodb_local, name, gate, address)
 
 
 @pytest.fixture
@@ -93,7 +99,8 @@ def test_sigterm_ends_a_node_with_0_and_the_next_one_goes_on_without_a_scan(
 def test_sigterm_during_a_bootstrap_ends_a_node_with_0(
     table: Table, make_node: Callable[..., Node]
 ) -> None:
-    node = make_node("node", table.node(**SLOWLY)).start()
+    table.gate.hold(SCAN, after=PASSING)
+    node = make_node("node", table.node()).start()
     node.wait_until("a part of the scan", lambda: _rows_scanned(node) > 0)
 
     assert node.stop() == 0
@@ -103,11 +110,12 @@ def test_sigterm_during_a_bootstrap_ends_a_node_with_0(
 def test_a_bootstrap_goes_on_where_a_kill_stopped_it(
     table: Table, make_node: Callable[..., Node], folder: Document
 ) -> None:
-    node = make_node("node", table.node(folder, **SLOWLY)).start()
+    table.gate.hold(SCAN, after=PASSING)
+    node = make_node("node", table.node(folder)).start()
     node.wait_until("a part of the scan", lambda: _rows_scanned(node) > 0)
     lineage = node.status()["lineage_id"]
     node.kill()
-    del node.dataset["params"]["scan_max_rcu"]
+    table.gate.let_go()
 
     node.start().wait_ready()
 
@@ -126,7 +134,8 @@ def _rows_scanned(node: Node) -> int:
 def test_of_two_nodes_on_an_empty_bucket_one_loads_the_table_and_one_waits_for_its_snapshot(
     table: Table, make_node: Callable[..., Node], folder: Document
 ) -> None:
-    pair = [make_node(name, table.node(folder, **SLOWLY)) for name in ("a", "b")]
+    table.gate.hold(SCAN, after=PASSING)
+    pair = [make_node(name, table.node(folder)) for name in ("a", "b")]
     for node in pair:
         node.start()
     waiting = "waiting: writer bootstrapping"
@@ -139,6 +148,7 @@ def test_of_two_nodes_on_an_empty_bucket_one_loads_the_table_and_one_waits_for_i
     second = pair[0] if is_waiting(pair[0]) else pair[1]
     first = pair[1] if second is pair[0] else pair[0]
     assert not second.is_ready()
+    table.gate.let_go()
 
     first.wait_ready()
     second.wait_ready()
@@ -197,8 +207,6 @@ def test_an_expired_file_is_served_and_labelled_while_a_new_one_is_built(
     assert node.stop() == 0
     missed = table.put(ROWS + 1)
     node.dataset["params"] |= {
-        **SLOWLY,
-        "scan_segments": 32,
         "near_expired_after": "1s",
         "expired_after": "1s",
         "dynamodb_stream_shard_not_found_behavior": "ready_before_load",
@@ -207,6 +215,7 @@ def test_an_expired_file_is_served_and_labelled_while_a_new_one_is_built(
     # A node may be up again within the second in which this file expires.
     while would_do(node) == "keep_local":
         time.sleep(0.1)
+    table.gate.hold(SCAN)
 
     node.start()
 
@@ -214,6 +223,7 @@ def test_an_expired_file_is_served_and_labelled_while_a_new_one_is_built(
     assert node.is_ready()
     assert node.status()["stale"]
     assert node.status()["lineage_id"] == old
+    table.gate.let_go()
     node.wait_until("the new file", lambda: node.stale_sql(count) == ([{"n": ROWS + 1}], False))
     assert node.status()["lineage_id"] != old
     assert node.get(key_of(missed)) is not None

@@ -25,13 +25,13 @@ def client(
     region: str,
     **config: Any,
 ) -> Any:
-    """A client with short timeouts and few retries: on loopback a failure is a finding.
+    """A client with few retries: on loopback a failure is a finding.
 
     Shapes of `config` are those of botocore's Config.
     """
     settings = {
-        "connect_timeout": 5,
-        "read_timeout": 30,
+        "connect_timeout": 30,
+        "read_timeout": 60,
         "retries": {"mode": "standard", "total_max_attempts": 2},
         "max_pool_connections": 32,
         **config,

@@ -22,8 +22,8 @@ from tests.servers.availability import missing
 from tests.servers.clients import client
 from tests.servers.process import ManagedProcess, free_ports, http_status
 
-START_SECONDS = 20
-_ACTIVE_SECONDS = 20
+START_SECONDS = 120
+_ACTIVE_SECONDS = 60
 _INSTALLED = Path(__file__).parents[2] / ".cache" / "kinesalite" / "installed.json"
 _START = Path(__file__).with_name("kinesalite_server.js")
 _stream_numbers = itertools.count(1)
@@ -73,7 +73,7 @@ class Kinesalite:
         self._control("?reset=yes")
 
     def _control(self, query: str) -> float:
-        with urllib.request.urlopen(f"{self.endpoint_url}/test{query}", timeout=10) as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(f"{self.endpoint_url}/test{query}", timeout=60) as answer:  # noqa: S310 - loopback
             return float(answer.read()) / 1000
 
 
@@ -119,7 +119,7 @@ class Stream:
         """Delete it with all records, and make another of its name."""
         self.kinesis.delete_stream(StreamName=self.name)
         self.kinesis.get_waiter("stream_not_exists").wait(
-            StreamName=self.name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 100}
+            StreamName=self.name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 1_000}
         )
         self.kinesis.create_stream(StreamName=self.name, ShardCount=shards)
         _active(self.kinesis, self.name)

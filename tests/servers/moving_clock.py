@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from tests.servers.dynamodb_local import DynamoDBLocal, start_dynamodb_local
 
-_NOTICED_SECONDS = 30
+_NOTICED_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class MovingClock:
 
     def now(self) -> float:
         """The server's time, whole epoch seconds."""
-        connection = HTTPConnection(urlsplit(self.server.endpoint_url).netloc, timeout=10)
+        connection = HTTPConnection(urlsplit(self.server.endpoint_url).netloc, timeout=60)
         try:
             connection.request("GET", "/")  # refused, and dated
             date = connection.getresponse().headers["Date"]

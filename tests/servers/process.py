@@ -64,7 +64,7 @@ def _ports_of_this_worker() -> list[int]:
 def http_status(url: str) -> int | None:
     """The status a GET is answered with, None where nobody answers yet."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - http on loopback
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - http on loopback
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -122,4 +122,4 @@ class ManagedProcess:
         atexit.unregister(self.stop)
         if self._child.poll() is None:
             self._child.kill()
-            self._child.wait(timeout=10)
+            self._child.wait(timeout=60)

@@ -12,7 +12,7 @@ from tests.servers.availability import missing
 from tests.servers.clients import client
 from tests.servers.process import ManagedProcess, free_ports, http_status
 
-START_SECONDS = 25
+START_SECONDS = 120
 _bucket_numbers = itertools.count(1)
 
 

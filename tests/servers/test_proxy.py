@@ -31,7 +31,7 @@ def proxy(server: ScriptedServer) -> Iterator[FaultProxy]:
 
 
 def ask(proxy: FaultProxy, path: str = "/") -> bytes:
-    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
     try:
         connection.request("GET", path)
         return connection.getresponse().read()
@@ -84,7 +84,7 @@ def test_a_client_s_connection_is_kept_for_its_next_request(
     seaweedfs: SeaweedFS,
 ) -> None:
     with fault_proxy(seaweedfs.endpoint_url) as proxy:
-        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
         connection.request("GET", "/")
         connection.getresponse().read()
         first = connection.sock
@@ -185,7 +185,7 @@ def test_only_matching_requests_fail_and_all_are_healed_at_once(proxy: FaultProx
 def test_a_closed_proxy_refuses_connections_until_it_opens_on_the_same_port(
     proxy: FaultProxy,
 ) -> None:
-    held = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+    held = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
     held.request("GET", "/")
     held.getresponse().read()
     proxy.close()
@@ -203,7 +203,7 @@ def test_the_clock_of_answers_and_refusals_can_be_ahead(proxy: FaultProxy) -> No
     proxy.clock_ahead_seconds = 3600
 
     for _ in range(2):
-        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
         connection.request("GET", "/")
         date = connection.getresponse().headers["Date"]
         connection.close()
@@ -245,7 +245,7 @@ def test_a_request_s_body_reaches_the_server_and_only_its_digest_is_noted(
 
     rule = proxy.fail(faults.late(0), is_large)
     for body in (b"abc", b"abcd", b"abc"):
-        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
         connection.request("PUT", "/", body)
         connection.getresponse().read()
         connection.close()

@@ -89,7 +89,7 @@ def _records(server: DynamoDBLocal, table: Table, *, wanted: int) -> list[dict[s
         ShardIteratorType="TRIM_HORIZON",
     )["ShardIterator"]
     found: list[dict[str, Any]] = []
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while len(found) < wanted and time.monotonic() < end:
         page = streams.get_records(ShardIterator=iterator)
         found += page["Records"]
@@ -144,7 +144,7 @@ def test_dynamodb_local_under_faketime_rolls_shards_over(
     streams = server.streams()
 
     shards: list[dict[str, Any]] = []
-    end = time.monotonic() + 40
+    end = time.monotonic() + 120
     while len(shards) < 2 and time.monotonic() < end:
         time.sleep(0.5)
         answer = streams.describe_stream(StreamArn=table.stream_arn)

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 _HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"}
-_HELD_SECONDS = 120
+_HELD_SECONDS = 600
 
 
 class Turnstile:
@@ -22,14 +22,15 @@ class Turnstile:
     def __init__(self, endpoint_url: str) -> None:
         self.calls: Counter[str] = Counter()
         self._address = urlsplit(endpoint_url).netloc
-        self._held = ""
+        self._held, self._passing = "", 0
         self._lock = threading.Lock()
         self._open = threading.Event()
 
-    def hold(self, operation: str) -> None:
-        """From now on calls of this operation wait for `let_go`."""
-        self._held = operation
-        self._open.clear()
+    def hold(self, operation: str, after: int = 0) -> None:
+        """From now on calls of this operation wait for `let_go`, once so many more have passed."""
+        with self._lock:
+            self._held, self._passing = operation, after
+            self._open.clear()
 
     def let_go(self) -> None:
         """What was held back goes on, and nothing is held any more."""
@@ -41,7 +42,10 @@ class Turnstile:
         operation = target.rpartition(".")[2]
         with self._lock:
             self.calls[operation] += 1
-        if operation == self._held:
+            is_held = operation == self._held and self._passing == 0
+            if operation == self._held and self._passing:
+                self._passing -= 1
+        if is_held:
             self._open.wait(_HELD_SECONDS)
         connection = HTTPConnection(self._address, timeout=60)
         try:
