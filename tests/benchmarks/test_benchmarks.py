@@ -78,6 +78,17 @@ def test_the_decode_alone_gives_back_every_item() -> None:
     assert found["parse_records_per_s"] > 0
 
 
+def test_a_stream_without_order_is_sifted_to_exact_rows() -> None:
+    found = document("kinesis", "--size", "4", "--rows", "2000", "--engine", "duckdb")
+
+    assert found["digest_ok"] is True
+    assert found["records"] == 2_000
+    assert found["duplicates"] > 50
+    assert 0.9 < found["document_bytes"] / 1_200 < 1.1
+    for step in ("parse", "sift", "decode", "sift_and_decode"):
+        assert found[f"{step}_cpu_us_per_record"] > 0
+
+
 def test_snapshot_runs_to_its_end_and_all_sides_agree() -> None:
     found = document("snapshot", "--size", "2000", "--engine", "duckdb", "--store", "file")
 
