@@ -93,7 +93,16 @@ def read_header(store: ObjectStore, entry: CatalogEntry) -> Header:
 
 def read_segments(store: ObjectStore, header: Header, part: PartMap) -> list[bytes]:
     """The part's encoded map segments, each checked by its digest, and all by the part's root."""
-    runs = list(_runs(part.segments))
+    segments = fetch_segments(store, header, part.segments)
+    digests = (one for segment in segments for one in segment_digests(segment))
+    if root(digests, header.digest_algorithm) != part.root:
+        raise Corrupt(f"manifest of {header.snapshot_id}: {part.name} does not match its root")
+    return segments
+
+
+def fetch_segments(store: ObjectStore, header: Header, refs: tuple[SegmentRef, ...]) -> list[bytes]:
+    """These segments of the header's map, encoded, each checked by its digest."""
+    runs = list(_runs(refs))
 
     def fetch(run: tuple[SegmentRef, ...]) -> list[bytes]:
         size = sum(ref.length for ref in run)
@@ -105,14 +114,9 @@ def read_segments(store: ObjectStore, header: Header, part: PartMap) -> list[byt
         ]
 
     if len(runs) < 2:
-        segments = [segment for run in runs for segment in fetch(run)]
-    else:
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="map") as pool:
-            segments = [segment for run in pool.map(fetch, runs) for segment in run]
-    digests = (one for segment in segments for one in segment_digests(segment))
-    if root(digests, header.digest_algorithm) != part.root:
-        raise Corrupt(f"manifest of {header.snapshot_id}: {part.name} does not match its root")
-    return segments
+        return [segment for run in runs for segment in fetch(run)]
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="map") as pool:
+        return [segment for run in pool.map(fetch, runs) for segment in run]
 
 
 def read_entries(store: ObjectStore, header: Header, part: PartMap) -> Iterator[list[MapEntry]]:

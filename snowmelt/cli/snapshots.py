@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import typer
 
-from snowmelt.cli import marks
+from snowmelt.cli import difference, marks
 from snowmelt.cli.bucket import find, plan_of, pointer_of, store_of
 from snowmelt.cli.options import (
     DEFAULT_CONFIG,
@@ -42,6 +42,7 @@ def register(app: typer.Typer) -> None:
         "verify",
         help="Check a snapshot in the store.\n\nExample: snowmelt snapshots verify --level full",
     )(verify)
+    difference.register(group)
     marks.register(group)
     app.add_typer(group, name="snapshots")
     app.command("snapshot", help="The same as `snapshots create`.")(create)

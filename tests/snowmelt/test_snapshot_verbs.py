@@ -155,3 +155,24 @@ def test_a_mark_where_nobody_published(tmp_path: Path) -> None:
     nowhere.store_at(f"file://{tmp_path}/store")
 
     nowhere.tells("hold-of-nothing", "snapshots", "hold", code=4)
+
+
+# ---------------------------------------------------------------- what lies between two
+
+
+def test_a_difference_is_told(catalog: Catalog, capsys: pytest.CaptureFixture[str]) -> None:
+    newest, middle, oldest = catalog.ids
+    assert catalog.say("diff", oldest) == 0
+
+    first, *facts = capsys.readouterr().out.splitlines()
+    told = dict(line.split(maxsplit=1) for line in facts)
+    assert first == f"{oldest} -> {newest}"
+    assert told["version"] == "+2"
+    assert told["rows"] == "+0"
+    assert told["blocks"] == "2 changed, 0 added, 0 removed, 38 unchanged"
+    assert told["columns"] == "the same"
+    assert catalog.say("diff", newest, middle, "--json") == 0
+    found = document(capsys)
+    assert (found["old"], found["new"], found["versions"]) == (newest, middle, -1)
+    assert found["blocks"]["changed"] == 2
+    assert catalog.say("diff", "yesterday") == 4
