@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import get_args
 
@@ -56,9 +57,10 @@ def checkpoint_of(node: Node, engine: Engine) -> Checkpoint:
     return stored
 
 
-def write(routes: World, turn: int) -> None:
-    """Changes for a second, a few at a time."""
-    for some in range(12):
+def write(routes: World, turn: int, killed: threading.Event) -> None:
+    """A few changes at a time, until the node was killed and once more."""
+    for some in count():
+        is_last = killed.is_set()
         for number in range(6):
             key = f"r{(turn + some * number) % 50}"
             if number % 4:
@@ -66,6 +68,8 @@ def write(routes: World, turn: int) -> None:
             else:
                 routes.delete(key)
         routes.feed.send()
+        if is_last:
+            return
         time.sleep(0.03)
 
 
@@ -77,10 +81,12 @@ def test_a_node_that_is_killed_reads_on_where_it_had_committed(
     node = follow(routes, engine, make_node).start().wait_ready()
     scans, unread = routes.front.calls["Scan"], 0
     for turn in range(KILLS):
-        writer = threading.Thread(target=write, args=(routes, turn))
+        killed = threading.Event()
+        writer = threading.Thread(target=write, args=(routes, turn, killed))
         writer.start()
         time.sleep(chance.uniform(0.1, 0.5))
         node.kill()
+        killed.set()
         writer.join()
         open_shards = routes.stream.open_shards()
         if turn % 2:

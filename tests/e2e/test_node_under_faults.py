@@ -161,7 +161,7 @@ def test_a_permission_that_was_taken_away_is_named_until_it_is_back(
     place.table.heal()
     wait_for(node, ROWS + 1)
     node.wait_until("recovered", lambda: bool(node.events("capture_recovered")))
-    assert node.status()["problem"] is None
+    node.wait_until("no problem", lambda: node.status()["problem"] is None)
     assert len(node.events("capture_started")) == 1
     assert node.events("dataset_error") == []
     assert node.stop() == 0
@@ -187,7 +187,8 @@ def test_in_bad_weather_a_table_is_loaded_published_restored_and_followed(
     second = make_node("second", place.document("sqlite")).start().wait_ready()
     wait_for(second, ROWS + 1)
 
-    assert all(rule.hits for rule in [*on_table, *on_bucket])
+    second.wait_until("all of the weather", lambda: all(rule.hits for rule in on_table))
+    assert all(rule.hits for rule in on_bucket)
     assert place.scans() == scans
     for node in (first, second):
         assert node.events("dataset_error") == node.events("dataset_bug") == []
@@ -205,11 +206,18 @@ def test_a_node_that_may_not_bootstrap_waits_for_a_closed_bucket_and_restores(
     place.bucket.close()
     second = make_node("second", place.document("duckdb", bootstrap_on_failure_behavior="retry"))
 
-    second.start().wait_until("waiting", lambda: second.state() == "waiting")
+    said: list[str] = []
 
-    message = second.status()["problem"]["message"]
-    assert message.startswith("s3:GetObject on s3://")
-    assert "\n" not in message
+    def is_waiting() -> bool:
+        status: Document = second.status() if second.answers() else {"state": "no answer"}
+        if status["state"] == "waiting" and status["problem"] is not None:
+            said.append(status["problem"]["message"])
+        return bool(said)
+
+    second.start().wait_until("waiting", is_waiting)
+
+    assert said[0].startswith("s3:GetObject on s3://")
+    assert "\n" not in said[0]
     assert not second.is_ready()
     place.bucket.open()
     wait_for(second, ROWS)

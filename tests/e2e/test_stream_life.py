@@ -17,6 +17,7 @@ def test_a_jump_of_hours_costs_iterators_but_no_record_and_brings_deletes_by_tim
 ) -> None:
     """The server looks for items to delete about once a minute of the machine's time."""
     ageing = make_ageing("sqlite", {"living": {}})
+    ageing.node.patience_seconds += 120
     table, copy = ageing.table, ageing.copies["living"]
     table.enable_time_to_live("until")
     in_an_hour = {"N": str(int(table.clock.now()) + 3600)}
@@ -34,7 +35,7 @@ def test_a_jump_of_hours_costs_iterators_but_no_record_and_brings_deletes_by_tim
     copy.wait_for_records(table.changes + 5)
     assert copy.status()["ttl_deletes_total"] == 5
     assert copy.status()["errors_total"]["IteratorExpired"] > 0
-    assert copy.count() == (59, False)
+    copy.wait_for_count(59)
     ageing.stop_when_equal("living")
     assert copy.gate.calls[SCAN] == 0
 

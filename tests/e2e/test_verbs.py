@@ -5,6 +5,7 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ import duckdb
 import pytest
 
 from tests.e2e.changes import change
+from tests.e2e.held import held_link
 from tests.e2e.nodes import (
     Document,
     Finished,
@@ -26,7 +28,6 @@ from tests.e2e.nodes import (
     table_items,
     table_params,
 )
-from tests.e2e.slow import slow_link
 from tests.flights import KEYS, Item, flights, load
 from tests.servers.dynamodb_local import DynamoDBLocal
 from tests.servers.seaweedfs import SeaweedFS
@@ -220,6 +221,12 @@ def _assert_answers(node: Node, centre: Centre) -> None:
 
 def test_a_running_node_answers_get_query_and_status(centre: Centre) -> None:
     _assert_answers(centre.node, centre)
+
+    def are_counted() -> bool:  # rows are counted at most every few seconds
+        numbers = range(len(ENGINES))
+        return all(centre.node.status(each)["rows"] == len(centre.after) for each in numbers)
+
+    centre.node.wait_until("rows counted", are_counted)
     status = centre.node.verb("status", "--json").json()["datasets"]
 
     assert [one["name"] for one in status] == list(ENGINES)
@@ -280,17 +287,23 @@ def test_sigterm_during_a_download_ends_a_node_with_0_and_leaves_no_file(
     centre: Centre, make_node: Callable[..., Node]
 ) -> None:
     params = centre.snapshots["params"]
-    with slow_link(params["s3_endpoint"], bytes_per_second=60_000) as endpoint:
+    half = centre.first["duckdb"]["new_bytes"] // 2
+    with held_link(params["s3_endpoint"], after_bytes=half) as link:
         document = {
             "version": "v1",
-            "snapshots": {**centre.snapshots, "params": {**params, "s3_endpoint": endpoint}},
+            "snapshots": {**centre.snapshots, "params": {**params, "s3_endpoint": link.url}},
             "datasets": [{"from": f"dynamodb:{centre.table}", "name": "duckdb"}],
             "runtime": {"role": "edge"},
         }
-        node = make_node("slow", document).start()
-        node.wait_until("restoring", lambda: node.state() == "restoring")
+        node = make_node("held", document).start()
+        node.wait_until("a half of it", lambda: link.passing < 0)
+        assert node.state() == "restoring"
 
-        assert node.stop() == 0, node.with_log("late")
+        with ThreadPoolExecutor(1) as pool:
+            stopping = pool.submit(node.stop)
+            node.wait_until("stopping", lambda: bool(node.events("node_stopping")))
+            link.go.set()
+            assert stopping.result() == 0, node.with_log("late")
 
     assert len(node.events("restore_stopped")) == 1
     assert not node.path.exists()
