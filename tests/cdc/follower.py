@@ -71,7 +71,7 @@ class Follower:
                 yield capture
         finally:
             stop.set()
-            thread.join(20)
+            thread.join(90)
             self.file.close()
         if errors:
             raise errors[0]
@@ -99,7 +99,7 @@ def is_ready(status: CaptureStatus) -> bool:
     return status.ready
 
 
-def wait(done: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait(done: Callable[[], bool], seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline, "not so in time"

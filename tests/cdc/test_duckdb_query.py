@@ -45,7 +45,7 @@ def rows(accelerator: Accelerator, sql: str, **limits: Any) -> list[tuple[Any, .
 def wait_for_questions(accelerator: Accelerator, count: int) -> None:
     """Wait until so many questions have been admitted, and a moment more for them to run."""
     slots = accelerator._queries._slots  # type: ignore[attr-defined]
-    until = time.monotonic() + 30
+    until = time.monotonic() + 90
     while slots._free > CONCURRENT - count:
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -221,7 +221,7 @@ def test_a_slow_question_is_stopped(accelerator: Accelerator, sql: str) -> None:
         rows(accelerator, sql, seconds=0.3)
 
     assert refused.value.status == 408
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_a_hungry_question_dies_alone(accelerator: Accelerator) -> None:
@@ -273,7 +273,7 @@ def test_closing_does_not_wait_for_a_question(tmp_path: Path) -> None:
 
     def ask() -> None:
         try:
-            rows(opened, "SELECT sum(range) FROM range(100000000000)", seconds=60)
+            rows(opened, "SELECT sum(range) FROM range(10000000000000)", seconds=600)
         except QueryRefused as refusal:
             outcome.append(refusal)
 
@@ -281,7 +281,7 @@ def test_closing_does_not_wait_for_a_question(tmp_path: Path) -> None:
     thread.start()
     wait_for_questions(opened, 1)
     opened.close()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
 
     assert len(outcome) == 1
     with pytest.raises(QueryRefused) as refused:

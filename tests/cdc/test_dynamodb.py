@@ -266,7 +266,7 @@ def test_a_session_of_calls_learns_the_service_time(dynamodb_local: DynamoDBLoca
 
     source.describe()
 
-    assert abs(source.now() - time.time()) < 5
+    assert abs(source.now() - time.time()) < 60
 
 
 @pytest.mark.parametrize("attempt", ["open", "read"])

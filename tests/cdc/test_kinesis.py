@@ -208,7 +208,7 @@ def test_a_gap_by_a_disabled_destination_is_remembered_by_the_file(
         thread.start()
         wait(lambda: until(made.status()))
         stop.set()
-        thread.join(20)
+        thread.join(90)
         return made
 
     capture(is_ready)

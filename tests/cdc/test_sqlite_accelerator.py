@@ -273,7 +273,7 @@ def test_the_log_is_moved_when_it_is_large_or_nothing_happens(
 
 def _wait_for_the_log(accelerator: SqliteAccelerator) -> None:
     """Until all of it was moved beside commits."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while (state := accelerator._index.state()) is None or not state.main_is_complete:
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -309,7 +309,7 @@ def test_a_reader_in_the_way_delays_the_log_and_nothing_else(
     reader.close()
 
     assert not blocked.checkpointed
-    assert seconds < 0.5
+    assert seconds < 4  # who waits for a reader, waits 5 s
     assert accelerator.maintain(idle=True).wal_bytes == 0
 
 

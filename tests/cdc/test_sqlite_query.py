@@ -62,7 +62,7 @@ def test_a_hostile_statement_is_refused_and_leaves_no_trace(
 
     assert refused.value.status in statuses, str(refused.value)
     assert "\n" not in str(refused.value)
-    assert seconds < 4
+    assert seconds < 30
     assert _trace(path) == before
     assert accelerator.query("SELECT count(*) FROM flights", TIGHT).rows == [(300,)]
 
@@ -198,6 +198,15 @@ def test_a_statement_that_has_to_be_killed_leaves_commits_and_queries_alone(
     assert log.wal_bytes == 0  # the killed reader holds nothing back
 
 
+def _wait_for_queries(accelerator: SqliteAccelerator, count: int) -> None:
+    """Until so many have places, and a moment more for them to run."""
+    end = time.monotonic() + 60
+    while accelerator._workers._places._free > MOST_WORKERS - count:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    time.sleep(0.1)
+
+
 def test_more_queries_at_once_than_there_are_places_are_told_to_come_again(
     accelerator: SqliteAccelerator,
 ) -> None:
@@ -206,13 +215,13 @@ def test_more_queries_at_once_than_there_are_places_are_told_to_come_again(
 
     def ask() -> None:
         with pytest.raises(QueryRefused) as refused:
-            accelerator.query(sql, QueryLimits(seconds=1.5))
+            accelerator.query(sql, QueryLimits(seconds=2.5))
         statuses.append(refused.value.status)
 
     threads = [threading.Thread(target=ask) for _ in range(MOST_WORKERS)]
     for thread in threads:
         thread.start()
-    time.sleep(0.3)
+    _wait_for_queries(accelerator, MOST_WORKERS)
     with pytest.raises(QueryRefused) as refused:
         accelerator.query("SELECT 1", QueryLimits(seconds=0.2))
     for thread in threads:
@@ -230,14 +239,14 @@ def test_closing_ends_a_running_query(tmp_path: Path) -> None:
 
     def ask() -> None:
         with pytest.raises(QueryRefused):
-            accelerator.query(sql, QueryLimits(seconds=60))
+            accelerator.query(sql, QueryLimits(seconds=600))
         ended.set()
 
     asking = threading.Thread(target=ask)
     asking.start()
-    time.sleep(0.3)
+    _wait_for_queries(accelerator, 1)
     accelerator.close()
-    asking.join(timeout=5)
+    asking.join(timeout=60)
 
     assert ended.is_set()
     assert not (tmp_path / "f.db-wal").exists()

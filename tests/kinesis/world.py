@@ -23,7 +23,7 @@ from tests.servers.moto import MotoServer
 from tests.simulators.change_documents import ORDERLY, Disorder
 from tests.simulators.kinesis_feed import KinesisFeed
 
-SECONDS = 20.0
+SECONDS = 90.0
 
 
 class KinesisFollower(Follower):
