@@ -18,7 +18,7 @@ from tests.servers.moving_clock import MovingClock
 from tests.servers.turnstile import Turnstile, turnstile
 from tests.simulators.stream import typed
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 
 
 class LocalStage(Stage):
@@ -128,7 +128,7 @@ class LocalStage(Stage):
             yield lambda: not thread.is_alive()
         finally:
             stop.set()
-            thread.join(30)
+            thread.join(90)
         if errors:
             raise errors[0]
 

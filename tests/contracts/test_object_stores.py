@@ -76,7 +76,7 @@ def race(count: int, write: Callable[[int], str]) -> list[int]:
     gate = threading.Barrier(count)
 
     def run(number: int) -> bool:
-        gate.wait(timeout=30)
+        gate.wait(timeout=90)
         try:
             write(number)
         except PreconditionFailed:
@@ -312,15 +312,17 @@ def test_a_reader_sees_the_old_object_or_the_new_one(store: ObjectStore) -> None
     done = threading.Event()
 
     def read() -> None:
-        while not done.is_set():
+        while True:  # once at least, however late it begins
             seen.add(store.get("object", max_bytes=ROOM).data)
+            if done.is_set():
+                return
 
     reader = threading.Thread(target=read)
     reader.start()
     for version in versions:
         store.put("object", version)
     done.set()
-    reader.join(timeout=30)
+    reader.join(timeout=90)
 
     assert seen
     assert seen <= set(versions)
@@ -329,7 +331,7 @@ def test_a_reader_sees_the_old_object_or_the_new_one(store: ObjectStore) -> None
 def test_the_store_tells_the_time(store: ObjectStore) -> None:
     store.put("object", b"x")
 
-    assert abs(store.now() - time.time()) < 5
+    assert abs(store.now() - time.time()) < 60
 
 
 def test_its_url_names_the_place_and_no_secret(store: ObjectStore) -> None:

@@ -19,6 +19,8 @@ import pytest
 
 from tests.mutants.mutants import MUTANTS, Mutant
 
+# The first of them runs all tests that are named, in a copy.
+pytestmark = pytest.mark.timeout(1200)
 ROOT = Path(__file__).parents[2]
 COPIED = ("cdc", "snapshotter", "restorer", "snowmelt", "tests", "docs", "pyproject.toml")
 # What steers this run of pytest is not meant for the one inside.

@@ -61,6 +61,15 @@ class Load:
         except BaseException as error:  # noqa: BLE001 - the test reports it
             self.errors.append(error)
 
+    def wait_for_a_turn_of_each(self, commits: int, reads: list[int]) -> None:
+        """Until the writer and every reader went on since; in vain if they cannot."""
+        end = time.monotonic() + 20
+        while time.monotonic() < end and not self.errors:
+            pairs = zip([self.commits, *self.reads], [commits, *reads], strict=True)
+            if all(now > then for now, then in pairs):
+                return
+            time.sleep(0.005)
+
     @contextmanager
     def running(self) -> Iterator[None]:
         threads = [threading.Thread(target=self.write)]
@@ -98,6 +107,7 @@ def publish(load: Load) -> Published:
                 commits, reads = load.commits, list(load.reads)
                 report = producer.publisher.publish(image, reason="test")
                 blocks = frozen_blocks(image)
+                load.wait_for_a_turn_of_each(commits, reads)
                 image.verify_unchanged()
                 return Published(
                     snapshot_id=report.snapshot_id,

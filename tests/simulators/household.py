@@ -284,7 +284,7 @@ class VirtualNode:
         listener.start()
         self._listeners.callback(listener.stop)
         address = f"http://127.0.0.1:{listener.port}"
-        return self._listeners.enter_context(httpx.Client(base_url=address, timeout=30))
+        return self._listeners.enter_context(httpx.Client(base_url=address, timeout=90))
 
 
 def table_items(table: SimulatedTable) -> list[str]:

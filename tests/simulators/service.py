@@ -124,6 +124,6 @@ def simulated_service(*tables: SimulatedTable, port: int = 0) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.end()
-        thread.join(timeout=5)
+        thread.join(timeout=60)
     if server.bugs:
         raise AssertionError("the simulator stumbled") from server.bugs[0]

@@ -1,10 +1,13 @@
 """The probe against stores with one fault each."""
 
+import threading
+
 import pytest
 
-from snapshotter.errors import SnapshotError, StoreUnreachable
+from snapshotter.errors import PreconditionFailed, SnapshotError, StoreUnreachable
 from snapshotter.file_store import FileStore
 from snapshotter.location import Location
+from snapshotter.probe import _RACERS
 from snapshotter.store import ObjectInfo, StoredObject
 from snapshotter.stores import ProbeResult, StoreParams, open_store, probe
 from tests.servers.s3_like import CONDITIONS, s3_like
@@ -50,14 +53,13 @@ def test_a_store_that_ignores_every_condition_is_found_out() -> None:
 class _RacyStore(FileStore):
     """Keeps conditions one after the other, and looks before it writes: not atomic."""
 
+    everybody = threading.Barrier(_RACERS)
+
     def put_if_absent(self, key: str, data: bytes) -> str:
-        import time
-
-        from snapshotter.errors import PreconditionFailed
-
         if self.head(key) is not None:
             raise PreconditionFailed(key)
-        time.sleep(0.2)
+        if key.endswith("-race"):
+            self.everybody.wait(60)  # all have looked before one writes
         return self.put(key, data)
 
 

@@ -132,7 +132,7 @@ def test_an_address_where_nobody_listens_is_unreachable_within_seconds() -> None
     with pytest.raises(StoreUnreachable):
         store.put_if_absent("key", b"")
 
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize("action", ["put_if_absent", "put_if_match"])
@@ -296,7 +296,7 @@ def test_a_slow_upload_may_take_longer_than_the_time_out_for_connecting() -> Non
 
         assert store.put_if_absent("pack", bytes(16 << 20)) == '"x"'
 
-        thread.join(timeout=10)
+        thread.join(timeout=60)
 
 
 def test_a_request_carries_the_key_below_the_place() -> None:

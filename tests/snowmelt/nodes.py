@@ -16,7 +16,7 @@ import yaml
 from snowmelt.config_file import parse
 from snowmelt.node import Node
 
-PATIENCE_SECONDS = 45
+PATIENCE_SECONDS = 90
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def running(config: Mapping[str, Any]) -> Iterator[Running]:
     thread.start()
     try:
         with (
-            httpx.Client(base_url=_url(node.admin.port), timeout=30) as admin,
-            httpx.Client(base_url=_url(node.query.port), timeout=60) as query,
+            httpx.Client(base_url=_url(node.admin.port), timeout=90) as admin,
+            httpx.Client(base_url=_url(node.query.port), timeout=90) as query,
         ):
             yield Running(node, admin, query)
     finally:

@@ -234,7 +234,7 @@ def test_dynamodb_local_a_query_that_takes_too_long_is_ended(node: Running) -> N
     answer = node.sql(f"SELECT count(*) FROM {joined}", name)
 
     assert answer.status_code == 408
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 100
 
 
 def test_dynamodb_local_the_datasets_are_listed_in_the_peers_words(node: Running) -> None:

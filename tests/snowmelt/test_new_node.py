@@ -21,7 +21,7 @@ from tests.simulators.household import (
 )
 
 ROWS = 50
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
 
 
 @pytest.fixture
@@ -88,11 +88,13 @@ def test_ready_before_load_serves_the_old_state_labelled_until_the_stream_answer
     assert house.pointer().catalog == catalog
 
     house.table.heal()
-    for _ in range(20):
+    for pause in range(20):
         node.live(MINUTE)
         if node.serves() == (ROWS + 1, False):
             break
-        time.sleep(0.1)  # the built file goes live by a thread that looks now and then
+        time.sleep(
+            0.1 + 0.3 * pause
+        )  # the built file goes live by a thread that looks now and then
     assert node.serves() == (ROWS + 1, False)
     assert not node.status()["stale"]
     assert node.metric("dataset_dynamodb_stale") == 0

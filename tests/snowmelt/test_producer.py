@@ -28,7 +28,7 @@ from snowmelt.wiring import DatasetPlan, wire
 from tests.restorer.accelerators import DATASET, KEYS, batch_of, rows_of
 from tests.snapshotter.images import checkpoint
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 90.0
 
 
 def plan_of(folder: Path, **acceleration: Any) -> DatasetPlan:

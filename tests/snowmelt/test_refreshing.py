@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cdc.errors import CdcError
 from restorer.errors import WouldOverwrite
 from snowmelt import files
 from snowmelt.config_file import parse
@@ -62,13 +63,22 @@ def running(server: DynamoDBLocal, table: str, path: Path) -> Iterator[DatasetRu
 
 def rows(dataset: DatasetRuntime) -> int | None:
     file = dataset.accelerator
-    return None if file is None else file.row_count()
+    try:
+        return None if file is None else file.row_count()
+    except CdcError:  # closed meanwhile, for a newer one
+        return None
 
 
 def trouble(dataset: DatasetRuntime) -> tuple[bool, int | None]:
     """Whether it is ready, and the exit code of its problem."""
     status = dataset.status()
     return status.ready, status.problem.exit_code if status.problem else None
+
+
+def message(dataset: DatasetRuntime) -> str:
+    """What is told of its problem; nothing while another try is under way."""
+    problem = dataset.status().problem
+    return problem.message if problem else ""
 
 
 def test_dynamodb_local_an_emptied_a_denied_and_another_table_leave_the_last_good_file_served(
@@ -85,10 +95,8 @@ def test_dynamodb_local_an_emptied_a_denied_and_another_table_leave_the_last_goo
         with running(through, table, tmp_path / "live.sqlite") as dataset:
             until(lambda: rows(dataset) == 1)
             client.delete_item(TableName=table, Key=item)
-            until(lambda: trouble(dataset) == (True, 7))
-            problem = dataset.status().problem
-            assert problem is not None
-            assert "0 items were read, and what is served has 1" in problem.message
+            said = "0 items were read, and what is served has 1"
+            until(lambda: trouble(dataset) == (True, 7) and said in message(dataset))
             assert rows(dataset) == 1
             client.put_item(TableName=table, Item=item)
 
