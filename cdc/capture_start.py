@@ -28,13 +28,15 @@ from cdc.errors import (
     StreamEnabling,
     Trimmed,
 )
-from cdc.graph import ShardGraph
+from cdc.graph import ShardGraph, passed_over
 from cdc.lineage import Horizon
 from cdc.polling import Workers
-from cdc.source import ShardListing, Source, SourceDescription
+from cdc.source import ShardHistory, ShardListing, Source, SourceDescription
 from cdc.troubles import Troubles
 
 _FIRST_START_TRIES = 4
+# What closed within the hour is read: two listings may not agree on it.
+_SETTLED_SECONDS = 3600.0
 _Result = TypeVar("_Result")
 
 
@@ -83,7 +85,16 @@ def open_capture(
         listing = patience.insist("listing", partial(source.list_shards, listing))
         if listing is None:
             return None
-    return _begin(source, accelerator, settings, description, listing, horizon, generation())
+    passed = frozenset[str]()
+    if isinstance(source, ShardHistory) and passed_over(listing):
+        since = source.now() - settings.skip_slack_seconds - _SETTLED_SECONDS
+        still = patience.insist("listing", partial(source.list_since, since))
+        if still is None:
+            return None
+        passed = passed_over(listing, still)
+    return _begin(
+        source, accelerator, settings, description, listing, passed, horizon, generation()
+    )
 
 
 def check_no_gap(retention_seconds: float, description: SourceDescription) -> None:
@@ -167,6 +178,7 @@ def _begin(
     settings: CaptureSettings,
     description: SourceDescription,
     listing: ShardListing,
+    passed: frozenset[str],
     horizon: Horizon,
     generation: int,
 ) -> Opened:
@@ -177,6 +189,7 @@ def _begin(
         slack_seconds=settings.skip_slack_seconds,
         horizon=horizon,
         is_ordered=description.is_ordered,
+        passed=passed,
     )
     stamp = datetime.fromtimestamp(began_at, UTC).strftime("%Y%m%dT%H%M%SZ")
     segments = settings.scan_segments or segments_for(

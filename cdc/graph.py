@@ -7,7 +7,7 @@ have to be looked for (`drained`), and what was lost (`losses`). Pure; used by o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from cdc.checkpoint import ShardProgress, shard_started_at
 from cdc.lineage import Horizon, Shard, State, step
@@ -47,18 +47,20 @@ class ShardGraph:
         slack_seconds: float,
         horizon: Horizon,
         is_ordered: bool = True,
+        passed: Collection[str] = (),
     ) -> ShardGraph:
         """The graph of a bootstrap that begins at `began_at`, service time, before its scan.
 
         Open shards are read from their start, without records that the scan is sure to see; what a
         closed shard holds was written before, so it counts as read. Not in a stream without order:
-        what an open shard brings again must meet the newer change in a closed one.
+        what an open shard brings again must meet the newer change in a closed one. There only those
+        of `passed_over` count as read.
         """
         graph = cls(horizon, began_at)
         opening = FromStart(began_at - slack_seconds)
         graph._admit(
             _progress(shard, End(), ended_at=began_at)
-            if shard.is_closed and is_ordered
+            if shard.is_closed and (is_ordered or shard.shard_id in passed)
             else _progress(shard, opening)
             for shard in listing.shards
         )
@@ -256,6 +258,29 @@ class ShardGraph:
                 continue  # ancestors first: a restart would take a parent without child for a leaf
             has_child = any(child in ids for child in self._children.get(shard_id, ()))
             self.handle(Unlisted(shard_id, listed_at, has_child))
+
+
+def passed_over(listing: ShardListing, still: Collection[str] = ()) -> frozenset[str]:
+    """Shards in which a bootstrap has nothing to read, because they closed long before it.
+
+    `still`: a later listing of all others. What a listing leaves out by mistake must not be passed
+    over in silence, so one that is not in it counts only if its children are closed and not in it
+    either, and none of its parents is.
+    """
+    shards = sorted(listing.shards, key=lambda shard: shard.shard_id)  # parents come first
+    children: dict[str, list[str]] = {}
+    for shard in shards:
+        for parent in _parents(shard):
+            children.setdefault(parent, []).append(shard.shard_id)
+    listed = {shard.shard_id for shard in shards}
+    gone = {shard.shard_id for shard in shards if shard.is_closed} - set(still)
+    passed = set[str]()
+    for shard in shards:
+        following = children.get(shard.shard_id, ())
+        before = listed.intersection(_parents(shard))
+        if following and gone.issuperset((shard.shard_id, *following)) and before <= passed:
+            passed.add(shard.shard_id)
+    return frozenset(passed)
 
 
 def _parents(shard: ListedShard) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ it is told to, at least a day. Calls name it by its name: destinations are of th
 region, and emulators know no ARN.
 
 A bootstrap reads it from shortly before the scan on (AT_TIMESTAMP), because what is older may be a
-year of changes. No position is ever refused for its age, see `cdc.lineage`.
+year of changes; for the same reason it asks which shards closed before (FROM_TIMESTAMP). No
+position is ever refused for its age, see `cdc.lineage`.
 """
 
 from __future__ import annotations
@@ -107,6 +108,19 @@ class KinesisSource(TableCalls):
             shard for shard in listing.shards if parent_id in (shard.parent_id, shard.adjacent_id)
         )
         return ShardListing(children, False, listing.stream_is_enabled, listing.listed_at)
+
+    def list_since(self, at: float) -> frozenset[str]:
+        ids = set[str]()
+        asked: dict[str, Any] = {
+            "StreamName": self._name(),
+            "ShardFilter": {"Type": "FROM_TIMESTAMP", "Timestamp": at - _CLOCKS_APART_SECONDS},
+        }
+        while True:
+            answer = self._call("kinesis", "ListShards", self._stream, **asked)
+            ids |= {str(shard["ShardId"]) for shard in answer.get("Shards") or ()}
+            if not answer.get("NextToken"):
+                return frozenset(ids)
+            asked = {"NextToken": answer["NextToken"]}  # it knows stream and filter
 
     def open_iterator(self, shard_id: str, position: Position) -> str:
         asked = {"StreamName": self._name(), "ShardId": shard_id, **_iterator_type(position)}

@@ -126,3 +126,14 @@ class ItemReader(Protocol):
 
     def get_item(self, key: str) -> RawPage:
         """The item with this key (typed JSON), as of a moment not before the request."""
+
+
+@runtime_checkable
+class ShardHistory(Protocol):
+    """What a source offers besides whose closed shards stay listed for long."""
+
+    def list_since(self, at: float) -> frozenset[str]:
+        """Ids of all shards but those that closed before `at`, service time; maybe of these, too.
+
+        What it leaves out has no record that arrived later.
+        """

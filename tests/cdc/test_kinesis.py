@@ -172,6 +172,19 @@ def test_shards_are_listed_with_both_parents_and_children_are_found(account: Acc
         assert [child.shard_id for child in children] == [merged]
 
 
+def test_what_closed_before_a_time_is_left_out_of_all_pages_of_a_listing(
+    account: Account, kinesalite: Kinesalite
+) -> None:
+    account.enable()
+    (one,) = account.stream.open_shards()
+    two, three = account.stream.split(one)
+    kinesalite.advance(hours=2)
+    four, five = account.stream.split(two)
+
+    assert account.source.list_since(kinesalite.now() - 3_600) == {two, three, four, five}
+    assert one in account.source.list_since(kinesalite.now() - 3 * 3_600)
+
+
 def test_refusals_are_told_in_the_words_of_the_contract(
     account: Account, kinesalite: Kinesalite
 ) -> None:

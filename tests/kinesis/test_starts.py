@@ -28,6 +28,29 @@ def test_a_shard_that_closed_just_before_the_scan_is_read_for_what_comes_again_l
         assert routes.values() == {"b": "2"}
 
 
+def test_shards_that_closed_hours_before_are_not_read_and_nothing_is_missing(
+    routes: World,
+) -> None:
+    merged = routes.stream.merge(*routes.stream.open_shards())
+    routes.advance(hours=2)
+    halves = routes.stream.split(merged)
+    routes.advance(hours=2)
+    routes.put("a", v=1)
+    routes.feed.skip()
+    routes.feed.send_to(halves[0], routes.feed.table.log[-1])
+    youngest = routes.stream.merge(*halves)
+
+    with routes.follower.running() as capture:
+        routes.put("a", v=2)
+        routes.feed.skip()
+        routes.feed.send_to(youngest, routes.feed.table.log[-1])
+        routes.settled(capture, 2)
+
+    # The child of the first two closed as long ago; its own children did not.
+    assert len(routes.stream.shards()) == 6
+    assert routes.front.calls["GetShardIterator"] == 4
+
+
 def test_a_reader_that_was_away_longer_than_the_stream_keeps_records_says_so(
     routes: World,
 ) -> None:

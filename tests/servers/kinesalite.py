@@ -2,12 +2,13 @@
 
 The package comes from scripts/test-servers.sh. `kinesalite_server.js` starts it and supplies what
 it lacks: AT_TIMESTAMP behind the last record (kinesalite never answers), MillisBehindLatest (it
-says 0 whatever follows), ChildShards (only after `gives_children`), a clock that can be moved.
+says 0 whatever follows), ChildShards (only after `gives_children`), ListShards FROM_TIMESTAMP with
+pages of two shards, a clock that can be moved.
 
-What still differs from the service: ListShards knows no filter and no pages; there are no rates
-(5 reads a second, 2 MiB), no 10 MiB page and no SubscribeToShard; calls take StreamName and pass
-over StreamARN; a shard says that it has ended (NextShardIterator missing) only with an empty page;
-a new shard's first records are dated up to 1 s ahead; signatures are not verified.
+What still differs from the service: ListShards knows no other filter and no other pages; there are
+no rates (5 reads a second, 2 MiB), no 10 MiB page and no SubscribeToShard; calls take StreamName
+and pass over StreamARN; a shard says that it has ended (NextShardIterator missing) only with an
+empty page; a new shard's first records are dated up to 1 s ahead; signatures are not verified.
 """
 
 import itertools

@@ -1,6 +1,6 @@
 // Starts kinesalite on loopback, and supplies what it lacks of the service (see kinesalite.py):
 // an answer for AT_TIMESTAMP behind all records, an honest MillisBehindLatest, ChildShards where
-// asked for, and a clock that tests move on.
+// asked for, shards from a time on, and a clock that tests move on.
 'use strict'
 
 const http = require('http')
@@ -64,6 +64,31 @@ wrap('getRecords', (action, store, data, answer) => {
     })
   })
 })
+
+// It passes over ShardFilter. Of a filtered listing a page has two shards, and its token the rest.
+const PAGE = 2
+require('kinesalite/validations/listShards').types.ShardFilter = {
+  type: 'Structure',
+  children: { Type: { type: 'String' }, Timestamp: { type: 'Timestamp' } },
+}
+wrap('listShards', (action, store, data, answer) => {
+  if (!data.ShardFilter && !data.NextToken) return action(store, data, answer)
+  const [name, since, begin] = data.NextToken
+    ? JSON.parse(data.NextToken)
+    : [data.StreamName, data.ShardFilter.Timestamp, 0]
+  action(store, { StreamName: name }, (error, listed) => {
+    if (error) return answer(error)
+    const shards = listed.Shards.filter((each) => !(endedMs(each) < since * 1000))
+    const end = begin + PAGE
+    const more = end < shards.length ? { NextToken: JSON.stringify([name, since, end]) } : {}
+    answer(null, { Shards: shards.slice(begin, end), ...more })
+  })
+})
+
+function endedMs(shard) {
+  const { EndingSequenceNumber } = shard.SequenceNumberRange
+  return EndingSequenceNumber ? db.parseSequence(EndingSequenceNumber).seqTime : Infinity
+}
 
 function parse(iterator) {
   const crypto = require('crypto')
