@@ -117,14 +117,17 @@ class Copy:
 
     def wait_for_problem(self, exit_code: int) -> str:
         """Until the dataset is in error with this code; returns the message."""
+        said: list[str] = []
 
         def is_there() -> bool:
             status = self.status()
             problem = status["problem"] if status.get("state") == "error" else None
-            return problem is not None and int(problem["exit_code"]) == exit_code
+            if problem is not None and int(problem["exit_code"]) == exit_code:
+                said.append(problem["message"])
+            return bool(said)
 
         self.wait_until(f"error {exit_code}", is_there)
-        return str(self.status()["problem"]["message"])
+        return said[0]
 
     def wait_for_any_answer(self, rows: int) -> None:
         """Until a query finds so many rows, whether it is labelled stale or not."""
