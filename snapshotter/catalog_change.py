@@ -44,7 +44,7 @@ def change_catalog(store: ObjectStore, dataset: str, change: Change) -> Changed:
         return Changed(before, before)
 
     def swapped(pointer: Pointer) -> Pointer:
-        return paged(store, pointer, _changed(store, pointer, change), algorithm)
+        return paged(store, _changed(store, pointer, change), algorithm)
 
     after = swap.swap_pointer(
         store,
@@ -64,12 +64,11 @@ def whole(store: ObjectStore, pointer: Pointer) -> Pointer:
     return replace(pointer, catalog=tuple(read_catalog(store, pointer)), older=None)
 
 
-def paged(
-    store: ObjectStore, before: Pointer, after: Pointer, algorithm: DigestAlgorithm
-) -> Pointer:
+def paged(store: ObjectStore, after: Pointer, algorithm: DigestAlgorithm) -> Pointer:
     """`after` in a form that fits: entries beyond the limit go into pages, written here.
 
-    An `after` that kept the pages of `before` is fit already.
+    One that has pages is fit already. Each call writes under new names: those of a try that lost
+    may be condemned by now.
     """
     if after.older is not None or len(after.catalog) <= CATALOG_LIMIT:
         return after
@@ -78,7 +77,7 @@ def paged(
     kept = max(CATALOG_LIMIT // 2, current + 1)
     older: str | None = None
     for at in reversed(range(kept, len(ids), CATALOG_LIMIT)):
-        older = _write_page(store, before, after.catalog[at : at + CATALOG_LIMIT], older, algorithm)
+        older = _write_page(store, after, after.catalog[at : at + CATALOG_LIMIT], older, algorithm)
     return replace(after, catalog=after.catalog[:kept], older=older)
 
 

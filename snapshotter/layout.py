@@ -165,3 +165,8 @@ def name_of_key(dataset: str, key: str) -> str:
     if folder == "packs":
         return pack_of_key(dataset, key)
     return page_of_key(dataset, key) if folder == "catalog" else manifest_snapshot(dataset, key)
+
+
+def snapshot_of_name(name: str) -> str:
+    """The snapshot id that a pack's, manifest's or page's name begins with."""
+    return name[: len("000000-000000000000-00000000T000000000Z")]

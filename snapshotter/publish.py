@@ -242,7 +242,8 @@ class Publisher:
             pushed = catalog.push(pointer.catalog, assemble.entry_of(encoded))
             older = pointer.older
             if pushed.overflow:
-                name = layout.page_name(pushed.overflow[0].snapshot_id, draft.attempt_id)
+                # A new name for each try: that of one that lost may be condemned by now.
+                name = layout.page_name(pushed.overflow[0].snapshot_id, swap.new_attempt_id())
                 page = sealed.encode_page(self.dataset, pushed.overflow, older, self._algorithm)
                 older = layout.page_key(self.dataset, name)
                 self._store.put(older, page)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -21,6 +21,8 @@ from pydantic import (
 
 from snapshotter.errors import StoreRefused
 from snapshotter.location import parse_location
+from snapshotter.pruning import GRACE_SECONDS
+from snapshotter.retention import Retention
 from snowmelt.config_acceleration import AccelerationSection
 from snowmelt.config_columns import NO_INDEX, ColumnsSection
 from snowmelt.durations import Duration
@@ -28,6 +30,7 @@ from snowmelt.parameters import DynamoDbParameters, checked_url
 
 _DATASET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 _KINDS = ("dynamodb", "kinesis")
+_LEAST_GRACE_SECONDS = 3600.0
 _LOCATION_SCHEMES = ("s3://", "file://", "memory://", "gs://", "abfs://")
 
 MetricName = Literal["shards_active", "records_consumed_total", "lag_ms", "errors_transient_total"]
@@ -73,6 +76,9 @@ class SnapshotsSection(_Section):
     enabled: bool = True
     location: str | None = None
     bootstrap_on_failure_behavior: Literal["warn", "retry", "fallback"] = "fallback"
+    keep_last: Annotated[int, Field(ge=1)] | None = None
+    keep_for: Duration | None = None
+    prune_grace: Duration = GRACE_SECONDS
     params: SnapshotParameters = SnapshotParameters()
 
     @field_validator("location")
@@ -86,6 +92,18 @@ class SnapshotsSection(_Section):
         except StoreRefused as error:
             raise ValueError(f"{error}; {error.hint}") from error
         return value
+
+    @field_validator("prune_grace")
+    @classmethod
+    def _longer_than_a_restore(cls, value: float) -> float:
+        if value < _LEAST_GRACE_SECONDS:
+            raise ValueError("must be at least 1h: no restore may take longer")
+        return value
+
+    @property
+    def retention(self) -> Retention:
+        """Which snapshots a prune keeps."""
+        return Retention(self.keep_last, self.keep_for)
 
     @model_validator(mode="after")
     def _location_when_enabled(self) -> SnapshotsSection:

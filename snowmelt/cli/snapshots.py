@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import typer
 
-from snowmelt.cli import difference, marks
+from snowmelt.cli import difference, marks, prune
 from snowmelt.cli.bucket import find, plan_of, pointer_of, store_of
 from snowmelt.cli.options import (
     DEFAULT_CONFIG,
@@ -44,6 +44,7 @@ def register(app: typer.Typer) -> None:
     )(verify)
     difference.register(group)
     marks.register(group)
+    prune.register(group)
     app.add_typer(group, name="snapshots")
     app.command("snapshot", help="The same as `snapshots create`.")(create)
 

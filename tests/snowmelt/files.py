@@ -22,6 +22,9 @@ snapshots:
   enabled: true
   location: s3://bucket/prefix
   bootstrap_on_failure_behavior: fallback
+  keep_last: 100
+  keep_for: 7d
+  prune_grace: 36h
   params: { s3_region: us-east-2, s3_endpoint: null, s3_auth: iam_role }
 datasets:
   - from: dynamodb:pipelines

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from snapshotter.retention import Retention
 from snowmelt import config_file
 from snowmelt.errors import ConfigError, explain
 from snowmelt.wiring import wire
@@ -40,6 +41,9 @@ def test_a_file_with_everything_is_read_to_the_letter() -> None:
     ]
     assert loaded.config.path_of(dataset) == Path("/var/lib/snowmelt/pipelines.sqlite")
     assert loaded.config.runtime.shutdown_timeout == 25
+    assert loaded.config.snapshots is not None
+    assert loaded.config.snapshots.retention == Retention(keep_last=100, keep_for=7 * 86400)
+    assert loaded.config.snapshots.prune_grace == 36 * 3600
 
 
 def test_the_peers_file_is_read_as_it_is() -> None:
@@ -401,6 +405,21 @@ MISTAKES = {
             "snapshots.bootstrap_on_failure_behavior: 'panic' is not allowed; "
             "use warn, retry or fallback"
         ),
+    ),
+    "no snapshot at all": (
+        "keep_last: 100",
+        "keep_last: 0",
+        "snapshots.keep_last: must be at least 1, not 0",
+    ),
+    "retention in days": (
+        "keep_for: 7d",
+        "keep_for: 7",
+        "snapshots.keep_for: 7 is not a duration; write e.g. 250ms, 2s, 2m, 18h",
+    ),
+    "a grace shorter than a restore": (
+        "prune_grace: 36h",
+        "prune_grace: 5m",
+        "snapshots.prune_grace: must be at least 1h: no restore may take longer",
     ),
     "role": (
         "role: central",

@@ -1,0 +1,205 @@
+"""Laws of deletion: over any history nothing that is needed goes, and in the end all else does.
+
+A history is what may happen to a dataset in any order: it is published to, also by another node,
+with the writes in between that lose; a person pins, quarantines, goes back; it is pruned whole or
+in halves; processes die at any call; hours pass. Readers take a snapshot of a pointer that they
+have read and may be slow: for as long as the grace everything that it needs is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from snapshotter import catalog_change, marks, reader
+from snapshotter.assemble import objects_of
+from snapshotter.catalog_change import change_catalog, whole
+from snapshotter.errors import Fenced, Held, NotOffered, PreconditionFailed
+from snapshotter.format import Pointer
+from snapshotter.prune import Pruner
+from snapshotter.publish import Publisher
+from snapshotter.verify import verify
+from tests.snapshotter.bench import DATASET
+from tests.snapshotter.faults import Crash
+from tests.snapshotter.images import BytesPart
+from tests.snapshotter.timed import GRACE, TimedBucket
+
+BLOCKS = 24
+PAGE = 4
+LOST = (Fenced, Held, PreconditionFailed, NotOffered)
+
+calls_until_death = st.none() | st.integers(0, 12)
+keeps = st.fixed_dictionaries(
+    {"keep_last": st.none() | st.integers(1, 4), "keep_for": st.none() | st.sampled_from([0, 7200])}
+)
+picks = st.integers(0, 30)
+
+
+class Histories(RuleBasedStateMachine):
+    """One dataset. `readers`: what each needs, and until when it may ask for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = pytest.MonkeyPatch()  # or no history would be long enough for pages
+        self.patch.setattr(catalog_change, "CATALOG_LIMIT", PAGE)
+        self.bucket = TimedBucket()
+        self.chance = random.Random(1)
+        self.data = bytearray(self.chance.randbytes(BLOCKS * 512))
+        self.version = 0
+        self.publishers: list[Publisher] = []
+        self.readers: list[tuple[float, frozenset[str]]] = []
+        self.take_over()
+        self.publish([], None)
+
+    def teardown(self) -> None:
+        self.patch.undo()
+
+    # ------------------------------------------------------------ what happens
+
+    @rule()
+    def take_over(self) -> None:
+        self.publishers.append(self.bucket.publisher(f"node-{len(self.publishers)}"))
+
+    @rule(blocks=st.lists(st.integers(0, BLOCKS - 1), max_size=4), dies=calls_until_death)
+    def publish(self, blocks: list[int], dies: int | None) -> None:
+        self._during(dies, lambda: self._publish(self.publishers[-1], blocks))
+        if dies is not None:
+            self.take_over()
+
+    @rule(blocks=st.lists(st.integers(0, BLOCKS - 1), max_size=4), full=st.booleans())
+    def publish_by_who_was_fenced(self, blocks: list[int], full: bool) -> None:  # noqa: FBT001 - drawn
+        self._during(None, lambda: self._publish(self.publishers[0], blocks, full=full))
+
+    @rule(at=picks, hours=st.sampled_from([0, 1, 25]), keep=keeps)
+    def publish_while_others_write(self, at: int, hours: int, keep: dict[str, int | None]) -> None:
+        """Behind the manifest and before the pointer: a person goes back, a prune runs."""
+
+        def meanwhile(_: int, name: str, key: str) -> None:
+            if name == "put_if_absent" and key.endswith("/manifest"):
+                self.bucket.timed._after = lambda *_: None
+                self._say(lambda pointer: marks.roll_back(pointer, self._pick(at), holds=False))
+                for _ in range(3):
+                    self.bucket.pass_hours(hours)
+                    self.prune(keep, None)
+
+        self.bucket.timed._after = meanwhile
+        self._during(None, lambda: self._publish(self.publishers[-1], [at % BLOCKS]))
+        self.bucket.timed._after = lambda *_: None
+
+    @rule(at=picks, holds=st.booleans(), dies=calls_until_death)
+    def go_back(self, at: int, holds: bool, dies: int | None) -> None:  # noqa: FBT001 - drawn
+        snapshot_id = self._pick(at)
+        self._during(
+            dies,
+            lambda: self._say(lambda pointer: marks.roll_back(pointer, snapshot_id, holds=holds)),
+        )
+
+    @rule(at=picks, mark=st.sampled_from([marks.pin, marks.unpin, marks.quarantine, marks.lift]))
+    def mark(self, at: int, mark: Callable[[Pointer, str], Pointer]) -> None:
+        snapshot_id = self._pick(at)
+        self._say(lambda pointer: mark(pointer, snapshot_id))
+
+    @rule()
+    def release(self) -> None:
+        self._say(marks.release)
+
+    @rule(keep=keeps, dies=calls_until_death)
+    def prune(self, keep: dict[str, int | None], dies: int | None) -> None:
+        self._during(dies, lambda: self._pruner(keep).record(sweeps=True))
+
+    @rule(keep=keeps, dies=calls_until_death)
+    def condemn(self, keep: dict[str, int | None], dies: int | None) -> None:
+        self._during(dies, lambda: self._pruner(keep).record(sweeps=False))
+
+    @rule(dies=calls_until_death)
+    def sweep(self, dies: int | None) -> None:
+        self._during(dies, lambda: self._pruner({}).sweep())
+
+    @rule(hours=st.sampled_from([0.1, 1, 10, 25]))
+    def wait(self, hours: float) -> None:
+        self.bucket.pass_hours(hours)
+
+    @precondition(lambda self: len(self.readers) < 4)
+    @rule(at=picks)
+    def begin_to_read(self, at: int) -> None:
+        pointer = whole(self.bucket.timed, self.bucket.pointer())
+        entry = pointer.catalog[at % len(pointer.catalog)]
+        header = reader.read_header(self.bucket.timed, entry)
+        self.readers.append((self.bucket.timed.clock + GRACE, objects_of(header)))
+
+    # ------------------------------------------------------------ what holds
+
+    @invariant()
+    def whatever_the_catalog_leads_to_is_there(self) -> None:
+        needed, there = self.bucket.needed(), self.bucket.objects()
+        condemned = self.bucket.pointer().condemned_keys
+
+        assert needed <= there, needed - there
+        assert not needed & condemned, needed & condemned
+
+    @invariant()
+    def readers_within_the_grace_find_what_they_need(self) -> None:
+        there, now = self.bucket.objects(), self.bucket.timed.clock
+        self.readers = [each for each in self.readers if now < each[0]]
+
+        for until, needed in self.readers:
+            assert needed <= there, (until - now, needed - there)
+
+    @rule(keep=keeps)
+    def in_the_end_nothing_else_is_there(self, keep: dict[str, int | None]) -> None:
+        self._say(marks.release)
+        for _ in range(3):
+            self.bucket.pass_hours(25)
+            self._pruner(keep).record(sweeps=True)
+
+        assert self.bucket.objects() == self.bucket.needed()
+        assert self.bucket.pointer().condemned == ()
+        for snapshot_id in self.bucket.ids():
+            assert verify(self.bucket.timed, DATASET, snapshot_id, "full").ok
+
+    # ------------------------------------------------------------ how
+
+    def _publish(self, publisher: Publisher, blocks: list[int], *, full: bool = False) -> None:
+        for block in blocks:
+            self.data[block * 512 : block * 512 + 8] = self.chance.randbytes(8)
+        self.version += 1
+        part = BytesPart(bytes(self.data), block_size=512)
+        self.bucket.publish(publisher, part, self.version, full=full)
+
+    def _say(self, change: Callable[[Pointer], Pointer]) -> None:
+        # It may be quarantined, or too old to be the current one.
+        with contextlib.suppress(NotOffered):
+            change_catalog(self.bucket.timed, DATASET, change)
+
+    def _pick(self, at: int) -> str:
+        ids = self.bucket.ids()
+        return ids[at % len(ids)]
+
+    def _pruner(self, keep: dict[str, int | None]) -> Pruner:
+        return self.bucket.pruner(**keep)
+
+    def _during(self, dies: int | None, step: Callable[[], object]) -> None:
+        """The step, which may lose; its process dies at the call with this number, if there is."""
+        timed, first = self.bucket.timed, len(self.bucket.timed.calls)
+
+        def die(number: int, _name: str, _key: str) -> None:
+            if dies is not None and number >= first + dies:
+                raise Crash
+
+        timed._before = die
+        try:
+            step()
+        except (*LOST, Crash):
+            pass
+        finally:
+            timed._before = lambda *_: None
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
