@@ -25,7 +25,7 @@ from benchmarks.workload import canned, entries
 from benchmarks.workload.pages import RECORDS_PER_PAGE, SHARDS, Pages, write_pages
 
 _ROWS = 1_000_000
-_PAGES, _QUICK_PAGES = 500, 100
+_PAGES, _QUICK_PAGES = 1_000, 100  # as many changes as rows: base is sorted anew on the way
 _SIMPLE_PAGES = 40  # botocore's parser takes 0.2 s a page, whatever comes behind it
 _NAIVE_PAGES = {"duckdb": 1, "sqlite": 5}  # a page takes DuckDB seconds, row by row
 

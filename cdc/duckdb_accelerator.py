@@ -282,7 +282,7 @@ class DuckdbAccelerator:
             with self._changing(self._upkeep.is_widening), self._asking_after_errors():
                 done = self._upkeep.run(before, idle=idle, behind_rows=self._behind_rows)
                 self._state, self._behind_rows = done.state, 0
-                self._stamps.forget(self.layout.stamps_since_us)
+                self._stamps.maintain(self.layout.stamps_since_us)
             wal = self._database.wal_bytes()
             # What was folded leaves dead blocks behind, which only a checkpoint gives back.
             is_over = done.is_last and (idle or done.state is not before)

@@ -40,6 +40,9 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
     "autoinstall_known_extensions": False,
     "python_enable_replacements": False,
+    # Row groups with dead rows would be merged in checkpoints, so that one takes up to a second;
+    # base is written anew when it is sorted.
+    "max_vacuum_tasks": 0,
 }
 
 

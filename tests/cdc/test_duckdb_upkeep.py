@@ -61,16 +61,21 @@ def test_a_busy_delta_is_folded_only_when_it_is_large(
     assert contents(accelerator) == producer.expected
 
 
-def test_base_is_sorted_again_when_a_quarter_of_it_was_folded_in(
-    accelerator: DuckdbAccelerator, producer: Producer, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("run_rows, last", [(100, 11), (10, 4)])
+def test_base_is_sorted_again_when_half_of_it_was_folded_in_or_a_quarter_in_many_runs(
+    accelerator: DuckdbAccelerator,
+    producer: Producer,
+    monkeypatch: pytest.MonkeyPatch,
+    run_rows: int,
+    last: int,
 ) -> None:
-    monkeypatch.setattr(duckdb_upkeep, "FOLD_ROWS", 10)
+    monkeypatch.setattr(duckdb_upkeep, "FOLD_ROWS", run_rows)
     producer.put(*(item(i) for i in range(1000)))
     accelerator.maintain(idle=True)
-    for turn in range(4):
-        producer.put(*(item(f"0{turn}{i:02}") for i in range(100)))
+    for turn in range(1, last + 1):
+        producer.put(*(item(f"0{turn:02}{i:02}") for i in range(100)))
         accelerator.maintain(idle=True)
-        assert is_sorted(accelerator) is (turn == 3)
+        assert is_sorted(accelerator) is (turn == last)
 
     assert contents(accelerator) == producer.expected
 
