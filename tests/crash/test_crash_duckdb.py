@@ -11,7 +11,7 @@ from tests.servers.seaweedfs import SeaweedFS
 
 ENGINE = "duckdb"
 # One test tells up to twenty lives; each wait in them has a bound of its own.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 
 
 class TestFollowing(Following):

@@ -8,7 +8,7 @@ from tests.crash.stories import Landed
 
 ENGINE = "sqlite"
 # One test tells up to twenty lives; each wait in them has a bound of its own.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 
 
 class TestFollowing(Following):

@@ -15,7 +15,7 @@ from tests.flights import FLIGHTS, KEYS, Item, flights, load
 from tests.servers.dynamodb_local import DynamoDBLocal
 from tests.servers.seaweedfs import SeaweedFS
 
-pytestmark = pytest.mark.timeout(1200)  # DynamoDB Local loads 400 to 2,000 items a second
+pytestmark = pytest.mark.timeout(1800)  # DynamoDB Local loads 400 to 2,000 items a second
 KEY_NAMES = tuple(name for name, _ in KEYS)
 
 
