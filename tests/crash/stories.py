@@ -8,18 +8,25 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cdc.errors import Trimmed
+from snapshotter.assemble import objects_of
+from snapshotter.catalog_change import change_catalog, whole
 from snapshotter.errors import ObjectMissing
+from snapshotter.format import Condemned
+from snapshotter.layout import pack_key
 from snapshotter.location import StoreParams
-from snapshotter.reader import read_pointer
+from snapshotter.publish import Publisher
+from snapshotter.reader import read_header, read_pointer
+from snapshotter.store import ObjectStore
 from snapshotter.stores import open_store
 from tests.crash.lives import Bench, Gate, Told
 from tests.crash.nodes import MortalNode
 from tests.e2e.nodes import Document
 from tests.servers.seaweedfs import SeaweedFS
+from tests.snapshotter.images import checkpoint, image
 
 Story = Callable[[Gate], Told]
 
@@ -271,6 +278,46 @@ def doctor(bench: Bench, location: str, server: SeaweedFS | None = None) -> Stor
         return told
 
     return tell
+
+
+def prune(bench: Bench) -> Story:
+    """A prune that died drops, condemns and deletes the next time, and nothing that is needed."""
+
+    def tell(gate: Gate) -> Told:
+        node = bench.node(f"file://{bench.folder}/pruned-{bench.rounds}")
+        node.document["snapshots"]["keep_last"] = 3
+        store = open_store(node.document["snapshots"]["location"], StoreParams())
+        told, dataset = Told(bench, node, gate), bench.table.name
+        due = _publish_five(store, dataset)
+        code = node.end_of("snapshots", "prune", "--yes", at=gate.at, countdown=gate.countdown)
+        if code == -9:
+            told.deaths = 1
+            code = node.end_of("snapshots", "prune", "--yes")
+        assert code == 0, node.with_log(f"ended with {code}")
+        left = whole(store, read_pointer(store, dataset))
+        needed = (objects_of(read_header(store, entry)) for entry in left.catalog)
+        there = {info.key for info in store.list(f"{dataset}/") if "/catalog/" not in info.key}
+        known = {f"{dataset}/head.json", f"{dataset}/bucket.json", *left.condemned_keys}
+        assert len(left.catalog) == 3
+        assert there == known.union(*needed)
+        assert due not in there
+        return told
+
+    return tell
+
+
+def _publish_five(store: ObjectStore, dataset: str) -> str:
+    """Five snapshots, and an object that was condemned long ago."""
+    publisher = Publisher(store, dataset, holder="yesterday")
+    publisher.take_over()
+    for version in range(1, 6):
+        at = checkpoint(store.now(), version)
+        publisher.publish(image(bytes([version]) * 9000, at), reason="test")
+    due = pack_key(dataset, f"{read_pointer(store, dataset).current}-00099")
+    store.put(due, b"dead")
+    condemned = Condemned(due, store.now() - _TOO_LONG_SECONDS)
+    change_catalog(store, dataset, lambda pointer: replace(pointer, condemned=(condemned,)))
+    return due
 
 
 def publish(bench: Bench, location: str, store: Document | None = None) -> Story:

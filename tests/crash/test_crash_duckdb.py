@@ -43,6 +43,15 @@ def test_a_doctor_killed_anywhere_is_in_nobodys_way(
     tell_all("doctor, memory", memory, landed, only=landed.is_new)
 
 
+def test_a_prune_killed_anywhere_is_finished_by_the_next(bench: Bench, landed: Landed) -> None:
+    tell_all(
+        "prune",
+        stories.prune(bench),
+        landed,
+        only=lambda site: landed.is_new(site) or site.startswith("snapshotter.swap"),
+    )
+
+
 def test_a_node_that_publishes_into_memory_may_be_killed(bench: Bench, landed: Landed) -> None:
     story = stories.publish(bench, "memory://bucket")
     tell_all("memory", story, landed, only=landed.is_new)

@@ -42,7 +42,7 @@ def _scale_down() -> None:
     from cdc import duckdb_accelerator, duckdb_upkeep, polling, schedule, sqlite_checkpointer, tip
     from cdc.capture_status import CaptureSettings
     from cdc.listing import CallBudget
-    from snapshotter import catalog
+    from snapshotter import catalog, catalog_change
     from snowmelt import coldstart, parameters, wiring
 
     tip.PROOF_SECONDS = 0.1
@@ -61,6 +61,7 @@ def _scale_down() -> None:
     sqlite_checkpointer.LOG_LIMIT_BYTES = 512 * 1024  # less, and no freeze finds a log
     limits: Any = catalog.push
     limits.__kwdefaults__["limit"] = 2
+    catalog_change.CATALOG_LIMIT = 2  # type: ignore[attr-defined]
 
 
 def _arm(order: Order) -> None:
