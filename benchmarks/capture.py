@@ -146,6 +146,8 @@ def _reads(bench: _Bench, engine: str) -> dict[str, Any]:
         "records": bench.count * RECORDS_PER_PAGE,
         "queryable_p50_ms": _percentile_ms(found["lags"], 50),
         "queryable_p99_ms": _percentile_ms(found["lags"], 99),
+        "idle_queryable_p50_ms": _percentile_ms(found["idle_lags"], 50),
+        "idle_queryable_p99_ms": _percentile_ms(found["idle_lags"], 99),
         "lookup_p50_ms": _percentile_ms(found["lookups"], 50),
         "lookup_p99_ms": _percentile_ms(found["lookups"], 99),
         "aggregate_ratio": None if ratio is None else round(ratio, 1),

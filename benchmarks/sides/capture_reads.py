@@ -1,8 +1,9 @@
 """What readers get while Snowmelt follows 10,000 records a second, with the shipped settings.
 
 A page is written when its last record is, and queryable when the commit of it returned. Keys are
-looked up meanwhile by another process, through the query socket of a node. Afterwards the same
-aggregate runs over the view and over base alone, in plain DuckDB on the closed file.
+looked up meanwhile by another process, through the query socket of a node. Then the table is nearly
+idle: a page comes each five seconds. Afterwards the same aggregate runs over the view and over base
+alone, in plain DuckDB on the closed file.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from snowmelt.listeners import Listener
 from snowmelt.status import DatasetStatus
 
 _RECORDS_PER_SECOND = 10_000
+_IDLE_PAGES, _IDLE_PAGES_PER_SECOND = 12, 0.2
 _AGGREGATE = "SELECT state, count(*), sum(revision), avg(weight) FROM {} GROUP BY state"
 _REPEATS = 9
 
@@ -59,11 +61,14 @@ class _Served:
 
 
 class _Arrivals:
-    """When each page was committed; told of each commit. `stop` is set when all of them are."""
+    """When each page was committed, those before `first` earlier; told of each commit.
 
-    def __init__(self, pages: int) -> None:
+    `stop` is set when all of them are.
+    """
+
+    def __init__(self, first: int, pages: int) -> None:
         self.stop = threading.Event()
-        self.committed_at = [0.0] * pages
+        self.committed_at = [1.0] * first + [0.0] * (pages - first)
 
     def __call__(self, committed: Checkpoint) -> None:
         now = time.time()
@@ -100,9 +105,33 @@ def _served(accelerator: Accelerator, query: str) -> Iterator[str]:
 
 
 def _followed(params: dict[str, Any], accelerator: Accelerator, query: str) -> dict[str, Any]:
-    pages = params["pages"]
-    arrivals = _Arrivals(pages)
-    source = source_of(params["endpoint"])
+    pages, rate = params["pages"], _RECORDS_PER_SECOND / RECORDS_PER_PAGE
+    idle_pages = min(_IDLE_PAGES, pages // 2)
+    busy_pages = pages - idle_pages
+    endpoint = params["endpoint"]
+    command = [sys.executable, "-m", "benchmarks.workload.lookups", query]
+    command += [str(params["rows"]), str(busy_pages / rate)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as lookups,
+        measured() as span,
+    ):
+        lags = _lags(accelerator, endpoint, rate, 0, busy_pages)
+        assert lookups.stdout is not None
+        looked_up = json.loads(lookups.stdout.read())
+    return {
+        "lags": lags,
+        "idle_lags": _lags(accelerator, endpoint, _IDLE_PAGES_PER_SECOND, busy_pages, pages),
+        "lookups": looked_up,
+        "peak_rss_mib": span.peak_rss_mib,
+    }
+
+
+def _lags(
+    accelerator: Accelerator, endpoint: str, rate: float, first: int, pages: int
+) -> list[float]:
+    """Follow from the page `first` on, at so many a second; seconds from due to committed."""
+    arrivals = _Arrivals(first, pages)
+    source = source_of(endpoint)
     source.describe()
     capture = Capture(
         source,
@@ -112,23 +141,10 @@ def _followed(params: dict[str, Any], accelerator: Accelerator, query: str) -> d
         stop=arrivals.stop,
         on_commit=arrivals,
     )
-    rate = _RECORDS_PER_SECOND / RECORDS_PER_PAGE
-    began_at = canned.pace(params["endpoint"], rate)
-    command = [sys.executable, "-m", "benchmarks.workload.lookups", query]
-    command += [str(params["rows"]), str(pages / rate)]
-    with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as lookups,
-        measured() as span,
-    ):
-        capture.run()
-        assert lookups.stdout is not None
-        looked_up = json.loads(lookups.stdout.read())
-    due_at = [began_at + (page + 1) / rate for page in range(pages)]
-    return {
-        "lags": [at - due for at, due in zip(arrivals.committed_at, due_at, strict=True)],
-        "lookups": looked_up,
-        "peak_rss_mib": span.peak_rss_mib,
-    }
+    began_at = canned.pace(endpoint, rate, first, pages)
+    capture.run()
+    due_at = [began_at + (page + 1) / rate for page in range(pages - first)]
+    return [at - due for at, due in zip(arrivals.committed_at[first:], due_at, strict=True)]
 
 
 def _pages_of(position: After) -> int:

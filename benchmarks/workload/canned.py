@@ -88,28 +88,29 @@ def _page(path: Path) -> _Page:
 
 @dataclass(slots=True)
 class _Pace:
-    """How many pages there are: all, or so many a second from an instant on."""
+    """How many pages there are: all, or `first` and so many a second from an instant on."""
 
     began_at: float = 0.0
     pages_per_second: float = math.inf
-
-    def begin(self, pages_per_second: float) -> None:
-        self.began_at, self.pages_per_second = time.time(), pages_per_second
+    first: float = 0
+    last: float = math.inf
 
     def released(self) -> float:
-        return (time.time() - self.began_at) * self.pages_per_second
+        came = self.first + (time.time() - self.began_at) * self.pages_per_second
+        return min(self.last, came)
 
 
-_pace = _Pace()
+def pace(endpoint: str, pages_per_second: float, first: int, last: int) -> float:
+    """From now on let pages come one by one behind the `first` ones up to `last`, each when full.
 
-
-def pace(endpoint: str, pages_per_second: float) -> float:
-    """From now on let pages come one by one; the instant (epoch seconds) at which it began."""
-    body = json.dumps({"PagesPerSecond": pages_per_second}).encode()
-    asked = urllib.request.Request(  # noqa: S310 - the server of this module
+    The instant (epoch seconds) at which it began.
+    """
+    asked = {"pages_per_second": pages_per_second, "first": first, "last": last}
+    body = json.dumps(asked).encode()
+    request = urllib.request.Request(  # noqa: S310 - the server of this module
         endpoint, body, {"X-Amz-Target": "Benchmark.Pace"}
     )
-    with urllib.request.urlopen(asked) as answer:  # noqa: S310 - the same
+    with urllib.request.urlopen(request) as answer:  # noqa: S310 - the same
         return float(json.load(answer)["BeganAt"])
 
 
@@ -117,12 +118,13 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # keeps connections open, as the service does
     disable_nagle_algorithm = True
     pages: Sequence[_Page] = ()
+    pace = _Pace()
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         call = self.headers["X-Amz-Target"].rpartition(".")[2]
         shard, _, number = asked.get("ShardIterator", "").partition(":")
-        if call == "GetRecords" and int(number) < min(len(self.pages), _pace.released()):
+        if call == "GetRecords" and int(number) + 1 <= min(len(self.pages), self.pace.released()):
             page = self.pages[int(number)]
             self._head(page.size, page.checksum)
             with page.path.open("rb") as file:
@@ -153,8 +155,8 @@ class _Handler(BaseHTTPRequestHandler):
                 shard_number = names.index(asked["ShardId"])
                 answer = {"ShardIterator": f"{shard_number}:{shard_number}"}
             case "Pace":
-                _pace.begin(asked["PagesPerSecond"])
-                answer = {"BeganAt": _pace.began_at}
+                _Handler.pace = _Pace(time.time(), **asked)
+                answer = {"BeganAt": self.pace.began_at}
             case "DescribeTable":
                 answer = {"Table": _table()}
             case "DescribeStream":
