@@ -2,24 +2,23 @@
 
 A history is what may happen to a dataset in any order: it is published to, also by another node,
 with the writes in between that lose; a person pins, quarantines, goes back; it is pruned whole or
-in halves; processes die at any call; hours pass. Readers take a snapshot of a pointer that they
-have read and may be slow: for as long as the grace everything that it needs is there.
+in halves; processes die at any call; hours pass. Readers are slow: what any pointer led to is there
+for as long as the grace.
 """
 
 from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from snapshotter import catalog_change, marks, reader
-from snapshotter.assemble import objects_of
-from snapshotter.catalog_change import change_catalog, whole
+from snapshotter import catalog_change, marks
+from snapshotter.catalog_change import change_catalog
 from snapshotter.errors import Fenced, Held, NotOffered, PreconditionFailed
 from snapshotter.format import Pointer
 from snapshotter.prune import Pruner
@@ -42,7 +41,7 @@ picks = st.integers(0, 30)
 
 
 class Histories(RuleBasedStateMachine):
-    """One dataset. `readers`: what each needs, and until when it may ask for it."""
+    """One dataset. `promised`: keys, and until when a reader may ask for them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +52,8 @@ class Histories(RuleBasedStateMachine):
         self.data = bytearray(self.chance.randbytes(BLOCKS * 512))
         self.version = 0
         self.publishers: list[Publisher] = []
-        self.readers: list[tuple[float, frozenset[str]]] = []
+        self.promised: dict[str, float] = {}
+        self.newest = ""
         self.take_over()
         self.publish([], None)
 
@@ -76,21 +76,40 @@ class Histories(RuleBasedStateMachine):
     def publish_by_who_was_fenced(self, blocks: list[int], full: bool) -> None:  # noqa: FBT001 - drawn
         self._during(None, lambda: self._publish(self.publishers[0], blocks, full=full))
 
-    @rule(at=picks, hours=st.sampled_from([0, 1, 25]), keep=keeps)
-    def publish_while_others_write(self, at: int, hours: int, keep: dict[str, int | None]) -> None:
-        """Behind the manifest and before the pointer: a person goes back, a prune runs."""
+    @rule(
+        back=st.none() | picks,
+        prunes=st.integers(0, 3),
+        hours=st.sampled_from([0, 1, 25]),
+        keep=keeps,
+    )
+    def publish_while_others_write(
+        self, back: int | None, prunes: int, hours: int, keep: dict[str, int | None]
+    ) -> None:
+        """Behind the manifest and before the pointer: a person goes back, prunes run."""
 
-        def meanwhile(_: int, name: str, key: str) -> None:
-            if name == "put_if_absent" and key.endswith("/manifest"):
-                self.bucket.timed._after = lambda *_: None
-                self._say(lambda pointer: marks.roll_back(pointer, self._pick(at), holds=False))
-                for _ in range(3):
-                    self.bucket.pass_hours(hours)
-                    self.prune(keep, None)
+        def meanwhile() -> None:
+            if back is not None:
+                snapshot_id = self._pick(back)
+                self._say(lambda pointer: marks.roll_back(pointer, snapshot_id, holds=False))
+            for _ in range(prunes):
+                self.bucket.pass_hours(hours)
+                self.prune(keep, None)
 
-        self.bucket.timed._after = meanwhile
-        self._during(None, lambda: self._publish(self.publishers[-1], [at % BLOCKS]))
-        self.bucket.timed._after = lambda *_: None
+        with self._between("put_if_absent", "/manifest", meanwhile):
+            self._during(None, lambda: self._publish(self.publishers[-1], [prunes, 9]))
+
+    @rule(keep=keeps, publishes=st.integers(1, 2))
+    def prune_while_others_write(self, keep: dict[str, int | None], publishes: int) -> None:
+        """Behind the listing and before the pointer: what was looked at is published on."""
+
+        def meanwhile() -> None:
+            for _ in range(publishes):
+                self.publish([publishes], None)
+
+        before = self.newest
+        with self._between("list", "/snapshots/", meanwhile):
+            self._during(None, lambda: self._pruner(keep).record(sweeps=True))
+        assert self.newest == before or self.newest in self.bucket.ids()
 
     @rule(at=picks, holds=st.booleans(), dies=calls_until_death)
     def go_back(self, at: int, holds: bool, dies: int | None) -> None:  # noqa: FBT001 - drawn
@@ -125,31 +144,18 @@ class Histories(RuleBasedStateMachine):
     def wait(self, hours: float) -> None:
         self.bucket.pass_hours(hours)
 
-    @precondition(lambda self: len(self.readers) < 4)
-    @rule(at=picks)
-    def begin_to_read(self, at: int) -> None:
-        pointer = whole(self.bucket.timed, self.bucket.pointer())
-        entry = pointer.catalog[at % len(pointer.catalog)]
-        header = reader.read_header(self.bucket.timed, entry)
-        self.readers.append((self.bucket.timed.clock + GRACE, objects_of(header)))
-
     # ------------------------------------------------------------ what holds
 
     @invariant()
-    def whatever_the_catalog_leads_to_is_there(self) -> None:
-        needed, there = self.bucket.needed(), self.bucket.objects()
+    def whatever_the_catalog_leads_to_is_there_and_stays_for_the_grace(self) -> None:
+        needed, there, now = self.bucket.needed(), self.bucket.objects(), self.bucket.timed.clock
         condemned = self.bucket.pointer().condemned_keys
 
         assert needed <= there, needed - there
         assert not needed & condemned, needed & condemned
-
-    @invariant()
-    def readers_within_the_grace_find_what_they_need(self) -> None:
-        there, now = self.bucket.objects(), self.bucket.timed.clock
-        self.readers = [each for each in self.readers if now < each[0]]
-
-        for until, needed in self.readers:
-            assert needed <= there, (until - now, needed - there)
+        missed = {key for key, until in self.promised.items() if now < until and key not in there}
+        assert not missed, missed
+        self.promised |= dict.fromkeys(needed, now + GRACE)
 
     @rule(keep=keeps)
     def in_the_end_nothing_else_is_there(self, keep: dict[str, int | None]) -> None:
@@ -170,7 +176,8 @@ class Histories(RuleBasedStateMachine):
             self.data[block * 512 : block * 512 + 8] = self.chance.randbytes(8)
         self.version += 1
         part = BytesPart(bytes(self.data), block_size=512)
-        self.bucket.publish(publisher, part, self.version, full=full)
+        report = self.bucket.publish(publisher, part, self.version, full=full)
+        self.newest = report.snapshot_id
 
     def _say(self, change: Callable[[Pointer], Pointer]) -> None:
         # It may be quarantined, or too old to be the current one.
@@ -183,6 +190,20 @@ class Histories(RuleBasedStateMachine):
 
     def _pruner(self, keep: dict[str, int | None]) -> Pruner:
         return self.bucket.pruner(**keep)
+
+    @contextlib.contextmanager
+    def _between(self, name: str, end: str, meanwhile: Callable[[], None]) -> Iterator[None]:
+        """`meanwhile` happens once, behind the first call of this name and key."""
+        timed = self.bucket.timed
+
+        def after(_: int, called: str, key: str) -> None:
+            if called == name and key.endswith(end):
+                timed._after = lambda *_: None
+                meanwhile()
+
+        timed._after = after
+        yield
+        timed._after = lambda *_: None
 
     def _during(self, dies: int | None, step: Callable[[], object]) -> None:
         """The step, which may lose; its process dies at the call with this number, if there is."""

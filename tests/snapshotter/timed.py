@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from snapshotter import reader, sealed
-from snapshotter.assemble import objects_of
 from snapshotter.catalog_change import whole
 from snapshotter.location import StoreParams
 from snapshotter.prune import Pruner
@@ -47,6 +46,7 @@ class TimedStore(FaultyStore):
         self._called("list", prefix)
         for info in self._inner.list(prefix):
             yield replace(info, modified_at=self._put_at[info.key])
+        self._after(0, "list", prefix)
 
 
 class TimedBucket(Bucket):
@@ -82,5 +82,7 @@ class TimedBucket(Bucket):
             page = self.timed.get(older, max_bytes=1 << 22)
             older = sealed.decode_page(page.data, DATASET, older)[1]
         for entry in whole(self.timed, pointer).catalog:
-            keys |= objects_of(reader.read_header(self.timed, entry))
+            header = reader.read_header(self.timed, entry)
+            keys |= {entry.manifest, *filter(None, header.packs)}
+            keys |= {segment.key for part in header.parts for segment in part.segments}
         return keys
