@@ -18,11 +18,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cdc.batch import schema_of
 from cdc.column_rules import ColumnRules
 from cdc.columns import Columns, promote
 from cdc.decode_input import Input, Text, slices
 from cdc.decode_leaves import LeafDecode, completed
+from cdc.decode_lines import LEAST_ROWS, LineDecode, Lines
+from cdc.decode_rows import Cells, merged, newest_rows
 from cdc.decode_sql import rows_query
 from cdc.errors import Retryable
 from cdc.keys import KeySchema
@@ -34,16 +35,6 @@ _INPUT = "decoder_input"
 
 class Undecodable(Exception):
     """Bad data in at least one record of the batch; any other error is trouble of the engine."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Cells:
-    """Decoded images. `misfits`: row numbers; `claimed`: exact attributes of each misfit row."""
-
-    identities: pa.Array
-    arrays: list[pa.Array]
-    misfits: list[int]
-    claimed: list[frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +63,19 @@ def sealed_connection(*, threads: int, memory_limit: str) -> duckdb.DuckDBPyConn
 
 
 class DecodeEngine:
-    """Decodes changes of one table. `memory_limit` as DuckDB spells it."""
+    """Decodes changes of one table. `memory_limit` as DuckDB spells it.
+
+    `least_lines`: from so many changes on, the quickest way is tried first.
+    """
 
     def __init__(
-        self, keys: KeySchema, rules: ColumnRules, *, threads: int, memory_limit: str
+        self,
+        keys: KeySchema,
+        rules: ColumnRules,
+        *,
+        threads: int,
+        memory_limit: str,
+        least_lines: int = LEAST_ROWS,
     ) -> None:
         self._keys = keys
         self._rules = rules
@@ -84,6 +84,7 @@ class DecodeEngine:
         self._connection = sealed_connection(threads=threads, memory_limit=memory_limit)
         self._input = Input("image", "keys")
         self._connection.register(_INPUT, self._input)
+        self._lines = LineDecode(self._connection, keys, least_rows=least_lines)
         self._leaves = LeafDecode(self._connection, keys, rules.excluded)
 
     def close(self) -> None:
@@ -108,9 +109,8 @@ class DecodeEngine:
         rests: list[str | None] = [None] * len(images)
         for position, rest in zip(cells.misfits, left.rests, strict=True):
             rests[position] = rest
-        arrays = [cells.identities, is_dead, *cells.arrays, pa.array(rests, pa.string())]
-        rows = pa.Table.from_arrays(arrays, schema=schema_of(grown))
-        return Decoded(_newest(rows), grown, left.counts)
+        rows = newest_rows(cells, is_dead, pa.array(rests, pa.string()), grown)
+        return Decoded(rows, grown, left.counts)
 
     def _cells(
         self,
@@ -118,7 +118,35 @@ class DecodeEngine:
         keys: Sequence[Text | None],
         is_dead: pa.Array,
         columns: Columns,
-    ) -> _Cells:
+    ) -> Cells:
+        """The cells of all rows: those of one layout at once, and the others."""
+        lines = self._lines.decode(images, keys, is_dead, columns)
+        if lines is None:
+            return self._other_cells(images, keys, is_dead, columns)
+        others = lines.others.to_pylist()
+        cells = Cells(pa.array([], pa.binary(16)), [array.slice(0, 0) for array in lines.arrays])
+        if others:
+            cells = self._other_cells(
+                [images[i] for i in others],
+                [keys[i] for i in others],
+                is_dead.take(lines.others),
+                columns,
+            )
+        return self._merged(lines, others, cells, columns)
+
+    def _merged(self, lines: Lines, others: list[int], cells: Cells, columns: Columns) -> Cells:
+        exact = [array.take(lines.left).is_valid().to_pylist() for array in lines.arrays]
+        claimed = _claimed(zip(*exact, strict=True), columns, self._rules.excluded)
+        misfits = [*lines.misfits.to_pylist(), *(others[row] for row in cells.misfits)]
+        return merged(lines, cells, misfits, claimed + cells.claimed)
+
+    def _other_cells(
+        self,
+        images: Sequence[Text | None],
+        keys: Sequence[Text | None],
+        is_dead: pa.Array,
+        columns: Columns,
+    ) -> Cells:
         """The cells of all rows: quickly where these are proven, else by the way for all."""
         found = self._leaves.decode(images, keys, is_dead, columns)
         if found is None:
@@ -126,18 +154,18 @@ class DecodeEngine:
         identities = self._identities(found.identities, images, keys)
         left = pc.indices_nonzero(pc.invert(found.is_whole))
         if not len(left):
-            return _Cells(identities, found.arrays, [], [])
+            return Cells(identities, found.arrays, [], [])
         positions = left.to_pylist()
         try:
             arrays, exact = completed(found, [images[i] for i in positions], left, columns)
         except ValueError as error:
             raise Undecodable(str(error)) from error
         claimed = _claimed(zip(*exact, strict=True), columns, self._rules.excluded)
-        return _Cells(identities, arrays, positions, claimed)
+        return Cells(identities, arrays, positions, claimed)
 
     def _checked_cells(
         self, images: Sequence[Text | None], keys: Sequence[Text | None], columns: Columns
-    ) -> _Cells:
+    ) -> Cells:
         """The cells of images of any kind: attributes are counted, nested values read one by one.
 
         Raises like `decode`.
@@ -162,7 +190,7 @@ class DecodeEngine:
         claimed = [self._rules.excluded] * len(misfits)
         if columns.all:
             claimed = _claimed(patterns, columns, self._rules.excluded)
-        return _Cells(identities, arrays, misfits.to_pylist(), claimed)
+        return Cells(identities, arrays, misfits.to_pylist(), claimed)
 
     def _identities(
         self, found: pa.Array, images: Sequence[Text | None], keys: Sequence[Text | None]
@@ -226,22 +254,6 @@ def _plain(typed: pa.Array) -> tuple[pa.Array, pa.Array]:
         raise Undecodable(str(error)) from error
 
 
-def _newest(rows: pa.Table) -> pa.Table:
-    """The rows without those that a later one of the same identity supersedes."""
-    identities = rows.column("_h").combine_chunks().dictionary_encode()
-    if len(identities.dictionary) == rows.num_rows:
-        return rows
-    counts = pc.value_counts(identities.indices)
-    repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
-    found = pc.indices_nonzero(pc.is_in(identities.indices, value_set=repeated))
-    positions = found.to_pylist()
-    newest = dict(zip(identities.indices.take(found).to_pylist(), positions, strict=True))
-    is_kept = [True] * rows.num_rows
-    for position in set(positions).difference(newest.values()):
-        is_kept[position] = False
-    return rows.filter(pa.array(is_kept, pa.bool_()))
-
-
 def key_identity(keys: KeySchema, text: bytes) -> bytes:
     """The identity of typed JSON that holds the key's attributes. Raises Undecodable."""
     try:
@@ -253,7 +265,7 @@ def key_identity(keys: KeySchema, text: bytes) -> bytes:
 
 
 def _leftovers(
-    images: Sequence[Text | None], cells: _Cells, columns: Columns, *, learn: bool
+    images: Sequence[Text | None], cells: Cells, columns: Columns, *, learn: bool
 ) -> Leftovers:
     misfits = [images[position] or b"{}" for position in cells.misfits]
     try:

@@ -14,7 +14,7 @@ from cdc.columns import Column, Columns, Kind
 from cdc.keys import KeyAttribute, KeySchema, KeyType
 from cdc.shapes import Leaf, Shape
 
-_TAGS: dict[Kind, str] = {
+TAGS: dict[Kind, str] = {
     "text": "S",
     "integer": "N",
     "decimal": "N",
@@ -22,8 +22,10 @@ _TAGS: dict[Kind, str] = {
     "binary": "B",
 }
 _DECIMAL_DIGITS = 38
+# But for -0.
+CANONICAL_NUMBER = r"-?(0|[1-9][0-9]*)([.][0-9]*[1-9])?"
 # Canonical numbers that every JSON reader keeps; some others, too, are found out one by one.
-_PLAIN_NUMBER = r"0|-?[1-9][0-9]{0,17}|-?(0|[1-9][0-9]{0,5})[.][0-9]{0,8}[1-9]"
+PLAIN_NUMBER = r"0|-?[1-9][0-9]{0,17}|-?(0|[1-9][0-9]{0,5})[.][0-9]{0,8}[1-9]"
 _LENGTHS = 256
 
 
@@ -68,7 +70,7 @@ def leaves_query(
     for i, column in enumerate(columns):
         shape = shapes.get(column.name)
         if column.kind != "json":
-            cell = _checked(column, value(_path(column.name, _TAGS[column.kind])))
+            cell = _checked(column, value(_path(column.name, TAGS[column.kind])))
         elif shape is None:
             cell = value(_path(column.name))
         else:
@@ -110,7 +112,7 @@ def _plain(shape: Shape, values: Sequence[str]) -> str:
 
 def _is_plain(leaf: Leaf, value: str) -> str:
     if leaf.tag == "N":
-        return f"regexp_full_match({value}, {_literal(_PLAIN_NUMBER)})"
+        return f"regexp_full_match({value}, {_literal(PLAIN_NUMBER)})"
     return f"{value} IN ('true', 'false')" if leaf.tag == "BOOL" else f"{value} IS NOT NULL"
 
 
@@ -142,7 +144,7 @@ def _key_texts(keys: KeySchema, columns: Columns) -> tuple[list[str], list[str]]
 
 def _held(attribute: KeyAttribute, columns: Columns) -> str | None:
     for position, column in enumerate(columns):
-        if column.name == attribute.name and _TAGS.get(column.kind) == attribute.type:
+        if column.name == attribute.name and TAGS.get(column.kind) == attribute.type:
             return _at(_at("typed", position + 1), 1)
     return None
 
@@ -162,8 +164,7 @@ def _identity_part(type_: KeyType, text: str, *, to_bytes: bool) -> str:
         return f"encode({_header('B', f'octet_length({raw})')}) || {raw}"
     part = f"{_header(type_, f'strlen({text})')} || {text}"
     if type_ == "N":
-        canonical = _literal(r"-?(0|[1-9][0-9]*)([.][0-9]*[1-9])?")
-        is_canonical = f"regexp_full_match({text}, {canonical}) AND {text} <> '-0'"
+        is_canonical = f"regexp_full_match({text}, {_literal(CANONICAL_NUMBER)}) AND {text} <> '-0'"
         part = f"CASE WHEN {is_canonical} THEN {part} END"
     return f"encode({part})" if to_bytes else part
 
@@ -178,7 +179,7 @@ def _header(type_: KeyType, length: str) -> str:
 def _member(column: Column) -> str | dict[str, str]:
     if column.kind == "json":
         return "JSON"
-    return {_TAGS[column.kind]: "BOOLEAN" if column.kind == "boolean" else "VARCHAR"}
+    return {TAGS[column.kind]: "BOOLEAN" if column.kind == "boolean" else "VARCHAR"}
 
 
 def _cell(column: Column, index: int) -> str:
@@ -198,7 +199,7 @@ def _checked(column: Column, value: str) -> str:
         number = f"TRY_CAST({value} AS BIGINT)"
         return f"CASE WHEN {number}::VARCHAR = {value} THEN {number} END"
     if column.kind == "decimal":
-        pattern = _literal(_decimal_pattern(column.scale))
+        pattern = _literal(decimal_pattern(column.scale))
         return (
             f"CASE WHEN regexp_full_match({value}, {pattern}) AND {value} <> '-0' THEN {value} END"
         )
@@ -207,7 +208,8 @@ def _checked(column: Column, value: str) -> str:
     return value
 
 
-def _decimal_pattern(scale: int) -> str:
+def decimal_pattern(scale: int) -> str:
+    """What a decimal column of this scale holds exactly, but for -0."""
     whole = _DECIMAL_DIGITS - scale
     fraction = f"([.][0-9]{{0,{scale - 1}}}[1-9])?" if scale else ""
     return f"-?(0|[1-9][0-9]{{0,{whole - 1}}}){fraction}"

@@ -194,6 +194,13 @@ MUTANTS = (
         "[integer-0-typed1]",
     ),
     Mutant(
+        "a-quote-in-a-value-is-not-looked-for",
+        "cdc/fields.py",
+        "for sign in self._signs:",
+        "for sign in self._signs[:0]:",
+        "tests/cdc/test_decode_lines.py::test_what_is_not_clear_is_left_to_others[text6]",
+    ),
+    Mutant(
         "merged-shards-wait-for-one-parent",
         "cdc/graph.py",
         "return any(not isinstance(parent.position, End) for parent in parents)",
