@@ -23,6 +23,7 @@ class Mutant:
 
 _REQUEST = "tests/cdc/test_dynamodb_iterators.py"
 _GRAPH = "tests/cdc/test_graph.py"
+_PRUNE = "tests/snapshotter/test_prune.py"
 _ATOMIC = "tests/contracts/test_accelerators_atomic.py"
 _ORDERING = "tests/cdc/test_ordering.py"
 _LAWS = "tests/properties/test_ordering_laws.py"
@@ -139,6 +140,35 @@ MUTANTS = (
         "if pointer.generation != generation and not",
         "if pointer.generation < generation and not",
         "tests/snapshotter/test_publish.py::test_the_older_generation_is_fenced",
+    ),
+    Mutant(
+        "deleted-within-the-grace",
+        "snapshotter/pruning.py",
+        "if each.since + grace <= now",
+        "if each.since <= now",
+        f"{_PRUNE}::test_what_goes_is_condemned_first_and_deleted_after_the_grace",
+    ),
+    Mutant(
+        "segments-in-older-manifests-are-dead",
+        "snapshotter/assemble.py",
+        "frozenset({own, *segments, *filter(None, header.packs)})",
+        "frozenset({own, *filter(None, header.packs)})",
+        f"{_PRUNE}::test_the_map_of_a_snapshot_that_went_is_kept_where_others_share_it",
+    ),
+    Mutant(
+        "published-on-what-is-condemned",
+        "snapshotter/assemble.py",
+        "if pointer.condemned_keys & objects_of(header):",
+        "if pointer.condemned_keys > objects_of(header):",
+        f"{_PRUNE}::test_a_publish_whose_packs_are_condemned_meanwhile_loses",
+    ),
+    Mutant(
+        "gone-back-to-and-left-again",
+        "restorer/facts.py",
+        "return any(map(local.is_at, bad)) or any(map(local.was_left_behind, self.rollbacks))",
+        "return any(map(local.is_at, bad))",
+        "tests/restorer/test_decision_taken_back.py"
+        "::test_a_file_from_behind_a_rollback_gives_way[11]",
     ),
     Mutant(
         "sequence-numbers-as-texts",
