@@ -38,3 +38,12 @@ def test_records_in_quarantine_are_told(capsys: pytest.CaptureFixture[str]) -> N
     assert printed(capsys, misfits={}, problem=problem) == [
         "pipelines: 2 records could not be decoded; the node goes on meanwhile"
     ]
+
+
+def test_why_nothing_is_published_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert EXAMPLE.snapshot is not None
+    held = replace(EXAMPLE.snapshot, held_because=("pipelines is held at ID: look [first]",))
+
+    assert printed(capsys, misfits={}, snapshot=held) == [
+        "pipelines: no snapshot is published: pipelines is held at ID: look [first]"
+    ]
