@@ -38,7 +38,8 @@ def to_go(pointer: Pointer, retention: Retention, now: float) -> tuple[CatalogEn
     for entry in pointer.catalog:
         is_counted = counted < (retention.keep_last or 0)
         counted += entry.quarantined is None
-        is_young = now - entry.created_at < (retention.keep_for or 0.0)
+        age, keep_for = now - entry.created_at, retention.keep_for
+        is_young = keep_for is not None and age < keep_for
         is_kept = is_counted or is_young or entry.pinned is not None
         if not is_kept and entry.snapshot_id not in needed:
             going.append(entry)

@@ -54,6 +54,13 @@ def test_young_ones_are_kept(seconds: float, left: list[int]) -> None:
     assert going(five(), keep_for=seconds) == left
 
 
+def test_a_snapshot_of_a_clock_that_is_ahead_is_not_young_where_age_does_not_count() -> None:
+    ahead = marked(five(), 7, created_at=NOW + 1)
+
+    assert going(ahead, keep_last=2) == [7, 6, 5]
+    assert going(ahead, keep_for=1) == [6, 5]
+
+
 def test_one_of_both_is_enough() -> None:
     assert going(five(), keep_last=4, keep_for=301) == [5]
     assert going(five(), keep_last=2, keep_for=401) == [5]
