@@ -1,6 +1,6 @@
 """Parameters, endpoints and the service's clock."""
 
-import time
+import timeit
 from email.utils import formatdate
 
 import pytest
@@ -61,11 +61,11 @@ def test_clients_are_made_once_and_again_after_a_reset() -> None:
 def test_clients_are_made_quickly_once_the_models_are_read() -> None:
     params = AwsParams(region="eu-west-1", auth="key", access_key_id="a", secret_access_key="b")
     make_clients("dynamodb", params, {})
-    began = time.perf_counter()
 
-    make_clients("dynamodb", params, {})
+    # The quickest of some: a machine that is busy with other things slows any of them.
+    taken = timeit.repeat(lambda: make_clients("dynamodb", params, {}), number=1, repeat=5)
 
-    assert time.perf_counter() - began < 0.35
+    assert min(taken) < 0.35
 
 
 def test_an_unset_clock_is_the_local_one() -> None:
