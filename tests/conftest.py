@@ -53,6 +53,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "house")
 # Whose files take minutes, the longest first: begun last, one of them is waited for by all. The
 # soak's minute is begun with the first of them, because it waits where they work.
 _LONG = ("tests/crash/", "tests/soak/", "tests/e2e/")
+_GIVES_WAY = 5  # a third of the processor time that a crash test gets
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -80,6 +81,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
     items.sort(key=_begins)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Beside the crash tests, which one worker has and all wait for, the others give way."""
+    is_beside = "PYTEST_XDIST_WORKER" in os.environ and not item.nodeid.startswith(_LONG[0])
+    if is_beside and os.getpriority(os.PRIO_PROCESS, 0) == 0:
+        os.setpriority(os.PRIO_PROCESS, 0, _GIVES_WAY)
 
 
 def _begins(item: pytest.Item) -> int:
