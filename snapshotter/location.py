@@ -14,13 +14,19 @@ from typing import Literal
 
 from snapshotter.errors import StoreRefused
 
+ServerSideEncryption = Literal["AES256", "aws:kms", "aws:kms:dsse"]
+
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _MOST_KEY_BYTES = 1024  # the limit of S3; prefix included
 
 
 @dataclass(frozen=True, slots=True)
 class StoreParams:
-    """The `snapshots.params` of the configuration. `endpoint`: URL of an S3-compatible store."""
+    """The `snapshots.params` of the configuration. `endpoint`: URL of an S3-compatible store.
+
+    `encryption`: what S3 is asked to do with each object, None for what the bucket does by itself.
+    `kms_key`: id, ARN or alias of its key. `bucket_key`: one data key for many objects.
+    """
 
     auth: Literal["iam_role", "key"] = "iam_role"
     key: str | None = field(default=None, repr=False)
@@ -29,6 +35,9 @@ class StoreParams:
     region: str | None = None
     endpoint: str | None = None
     expected_bucket_owner: str | None = None
+    encryption: ServerSideEncryption | None = None
+    kms_key: str | None = None
+    bucket_key: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

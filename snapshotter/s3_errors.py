@@ -1,11 +1,13 @@
 """What botocore raises for S3, told in the words of `snapshotter.errors`; used by `s3_store` only.
 
 A message is one line: action, URL and the code. What the service said is left out for refused
-identities, because those answers repeat the request that was signed.
+identities, because those answers repeat the request that was signed; of a refusal by the key
+service only action and key are taken over.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,6 +69,7 @@ _BAD_IDENTITY = {
     "SignatureDoesNotMatch",
     "TokenRefreshRequired",
 }
+_KMS_REFUSAL = re.compile(r"perform: (kms:[A-Za-z*]+)(?: on resource: (arn:[\w:/.-]+))?")
 _MOST_CHARACTERS = 300
 OPEN = "open"  # making the clients, which is no action of S3
 
@@ -99,6 +102,8 @@ def _of_service(error: boto.ClientError, what: str, action: str) -> SnapshotErro
             f"{what}: the bucket is in {region or 'another region'}",
             hint=f"set snapshots.params.s3_region to {region or 'the region of the bucket'}",
         )
+    if (of_key := _of_key_service(what, code, str(said.get("Message", "")))) is not None:
+        return of_key
     if code in _BAD_IDENTITY:
         return StoreAccessDenied(f"{what}: {code}", hint=_IDENTITY_HINT)
     kind = _KIND_OF_CODE.get(code) or _kind_of_status(status)
@@ -111,6 +116,24 @@ def _of_service(error: boto.ClientError, what: str, action: str) -> SnapshotErro
     if code == "NoSuchBucket":
         hint = "create the bucket, or check its name in snapshots.location"
     return kind(f"{what}: {code if code.isdigit() else f'{status} {code}'}", hint=hint)
+
+
+def _of_key_service(what: str, code: str, message: str) -> StoreAccessDenied | None:
+    """The error if it was the key that could not be used."""
+    if code.startswith("KMS."):
+        state = code.removeprefix("KMS.")
+        return StoreAccessDenied(
+            f"{what}: the KMS key cannot be used: {state}",
+            hint="check the key of snapshots.params.s3_kms_key_id, or the bucket's: is it enabled?",
+        )
+    refusal = _KMS_REFUSAL.search(message)
+    if refusal is None:
+        return None
+    action, key = refusal[1], refusal[2] or "the bucket's key"
+    return StoreAccessDenied(
+        f"{what}: {action} on {key} is denied",
+        hint=f"allow {action} on that key, in the policy of this role and in that of the key",
+    )
 
 
 def _kind_of_status(status: int) -> type[SnapshotError]:

@@ -4,7 +4,9 @@ Two clients of one identity: one retries, the other sends every request once. Co
 through the second, because a repeated one meets its own success and calls it a defeat. A 409 of a
 conditional write means that another one was under way, so it is a defeat like 412.
 
-A body is checked against its announced length; digests are the format's business.
+A body is checked against its announced length; digests are the format's business. Where encryption
+at rest is asked for, the answer to each write has to say that it was done, and to a scratch object
+first: a store that ignores the wish holds nothing of ours then.
 """
 
 from __future__ import annotations
@@ -23,16 +25,19 @@ from snapshotter.errors import (
     StoreAccessDenied,
 )
 from snapshotter.location import Location, StoreParams
+from snapshotter.s3_encryption import Encryption
 from snapshotter.s3_errors import OPEN, translate
 from snapshotter.store import ObjectInfo, StoredObject
 
 _BODY_TRIES = 3
+_SCRATCH = "probe/encryption"  # written over by each process that asks for encryption, never read
 
 
 class S3Store:
     """An ObjectStore in a bucket. Thread-safe.
 
     Raises StoreRefused or StoreAccessDenied at once if region, endpoint or keys are unusable.
+    `encrypted_as`: how the service said that it encrypted the last object, "" if it did not.
     """
 
     def __init__(self, location: Location, params: StoreParams) -> None:
@@ -42,6 +47,9 @@ class S3Store:
         if params.expected_bucket_owner:
             self._common["ExpectedBucketOwner"] = params.expected_bucket_owner
         self._params = params
+        self._encryption = Encryption.asked_by(params)
+        self._is_tried = not self._encryption.is_asked
+        self.encrypted_as = ""
         self._connected: tuple[Any, Any] | None = None
         self._clients()
 
@@ -148,6 +156,12 @@ class S3Store:
         return client, once
 
     def _put(self, client: Any, key: str, data: bytes, condition: Mapping[str, str]) -> str:
+        if not self._is_tried:
+            self._send(self._clients()[0], _SCRATCH, b"", {})
+            self._is_tried = True
+        return self._send(client, key, data, condition)
+
+    def _send(self, client: Any, key: str, data: bytes, condition: Mapping[str, str]) -> str:
         with self._translated("PutObject", key):
             answer = client.put_object(
                 Key=self._location.full_key(key),
@@ -155,8 +169,10 @@ class S3Store:
                 # that has to be over within the time-out for connecting.
                 Body=io.BytesIO(data),
                 **condition,
+                **self._encryption.arguments,
                 **self._common,
             )
+        self.encrypted_as = self._encryption.check(answer, f"{self.url}/{key}")
         return str(answer["ETag"])
 
     def _fetch(

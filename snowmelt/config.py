@@ -8,108 +8,30 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SecretStr,
     field_validator,
     model_validator,
 )
 
-from snapshotter.errors import StoreRefused
-from snapshotter.location import parse_location
-from snapshotter.pruning import GRACE_SECONDS
-from snapshotter.retention import Retention
 from snowmelt.config_acceleration import AccelerationSection
 from snowmelt.config_columns import NO_INDEX, ColumnsSection
+from snowmelt.config_snapshots import SnapshotsSection
 from snowmelt.durations import Duration
-from snowmelt.parameters import DynamoDbParameters, checked_url
+from snowmelt.parameters import DynamoDbParameters
 
 _DATASET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 _KINDS = ("dynamodb", "kinesis")
-_LEAST_GRACE_SECONDS = 3600.0
-_LOCATION_SCHEMES = ("s3://", "file://", "memory://", "gs://", "abfs://")
 
 MetricName = Literal["shards_active", "records_consumed_total", "lag_ms", "errors_transient_total"]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SnapshotParameters(_Section):
-    """Access to the object store."""
-
-    s3_auth: Literal["iam_role", "key"] = "iam_role"
-    s3_key: SecretStr | None = None
-    s3_secret: SecretStr | None = None
-    s3_session_token: SecretStr | None = None
-    s3_region: str | None = None
-    s3_endpoint: str | None = None
-    s3_expected_bucket_owner: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _keys_mean_key(cls, value: Any) -> Any:
-        if isinstance(value, dict) and value.get("s3_key") and "s3_auth" not in value:
-            return value | {"s3_auth": "key"}
-        return value
-
-    @field_validator("s3_endpoint")
-    @classmethod
-    def _is_url(cls, value: str | None) -> str | None:
-        return checked_url(value)
-
-    @model_validator(mode="after")
-    def _keys_for_auth_key(self) -> SnapshotParameters:
-        if self.s3_auth == "key" and not (self.s3_key and self.s3_secret):
-            raise ValueError("s3_auth is key, so s3_key and s3_secret are needed")
-        return self
-
-
-class SnapshotsSection(_Section):
-    """Where snapshots lie and what happens when none can be restored."""
-
-    enabled: bool = True
-    location: str | None = None
-    bootstrap_on_failure_behavior: Literal["warn", "retry", "fallback"] = "fallback"
-    keep_last: Annotated[int, Field(ge=1)] | None = None
-    keep_for: Duration | None = None
-    prune_grace: Duration = GRACE_SECONDS
-    params: SnapshotParameters = SnapshotParameters()
-
-    @field_validator("location")
-    @classmethod
-    def _known_scheme(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(_LOCATION_SCHEMES):
-            raise ValueError(f"needs a URL; begin with one of {', '.join(_LOCATION_SCHEMES)}")
-        try:
-            if value is not None:
-                parse_location(value)
-        except StoreRefused as error:
-            raise ValueError(f"{error}; {error.hint}") from error
-        return value
-
-    @field_validator("prune_grace")
-    @classmethod
-    def _longer_than_a_restore(cls, value: float) -> float:
-        if value < _LEAST_GRACE_SECONDS:
-            raise ValueError("must be at least 1h: no restore may take longer")
-        return value
-
-    @property
-    def retention(self) -> Retention:
-        """Which snapshots a prune keeps."""
-        return Retention(self.keep_last, self.keep_for)
-
-    @model_validator(mode="after")
-    def _location_when_enabled(self) -> SnapshotsSection:
-        if self.enabled and self.location is None:
-            raise ValueError("location is missing; set it, or set enabled: false")
-        return self
 
 
 class MetricSwitch(_Section):

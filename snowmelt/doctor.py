@@ -193,7 +193,8 @@ def _store(subject: Subject) -> Iterator[Finding]:
         yield Finding("store", "warn", "not tried", "name it with --location")
         return
     try:
-        result = probe(open_store(subject.location, subject.store))
+        store = open_store(subject.location, subject.store)
+        result = probe(store)
     except SnapshotError as error:
         yield _failed("store", error)
         return
@@ -206,6 +207,9 @@ def _store(subject: Subject) -> Iterator[Finding]:
         else:
             hint = "use a store that does this; two producers would overwrite each other here"
             yield Finding(name, "fail", check.detail, hint, StoreRefused.exit_code)
+    if subject.location.startswith("s3://") and result.checks[0].passed:
+        done = getattr(store, "encrypted_as", "")
+        yield Finding("store encryption", "ok", done or "the store tells of none")
 
 
 def _failed(check: str, error: CdcError | SnapshotError | RestoreError) -> Finding:

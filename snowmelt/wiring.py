@@ -14,7 +14,8 @@ from cdc.capture_status import CaptureSettings
 from cdc.checkpoint import RETENTION_SECONDS
 from restorer.facts import Policy
 from snapshotter.location import StoreParams
-from snowmelt.config import Config, DatasetSection, SnapshotsSection
+from snowmelt.config import Config, DatasetSection
+from snowmelt.config_snapshots import SnapshotsSection
 from snowmelt.durations import parse_duration
 from snowmelt.errors import ConfigError
 
@@ -198,6 +199,9 @@ def store_params(snapshots: SnapshotsSection) -> StoreParams:
         region=params.s3_region,
         endpoint=params.s3_endpoint,
         expected_bucket_owner=params.s3_expected_bucket_owner,
+        encryption=params.s3_server_side_encryption,
+        kms_key=params.s3_kms_key_id,
+        bucket_key=params.s3_bucket_key_enabled,
     )
 
 
