@@ -2,6 +2,7 @@
 
     <dataset>/bucket.json
     <dataset>/head.json
+    <dataset>/lease.json
     <dataset>/catalog/<snapshot id>-<8 hex>.json
     <dataset>/snapshots/<snapshot id>/manifest
     <dataset>/packs/<h>/<pack name>.pack            h: one hex character of the name's hash
@@ -80,6 +81,11 @@ def bucket_key(dataset: str) -> str:
 def pointer_key(dataset: str) -> str:
     """The pointer."""
     return f"{check_dataset(dataset)}/head.json"
+
+
+def lease_key(dataset: str) -> str:
+    """Who may publish."""
+    return f"{check_dataset(dataset)}/lease.json"
 
 
 def manifest_key(dataset: str, snapshot_id: str) -> str:

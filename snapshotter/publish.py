@@ -85,10 +85,10 @@ class Publisher:
         self._last_ms = 0
         self._published = 0
 
-    def take_over(self) -> int:
+    def take_over(self, terms: swap.Terms = swap.Terms()) -> int:  # noqa: B008 - frozen
         """Raise the generation in the pointer, which fences every earlier publisher; return it."""
         stored = swap.raise_generation(
-            self._store, self.dataset, holder=self._holder, algorithm=self._algorithm
+            self._store, self.dataset, terms, holder=self._holder, algorithm=self._algorithm
         )
         self.generation = stored.pointer.generation
         return self.generation

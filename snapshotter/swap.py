@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from snapshotter import gate, layout, sealed
 from snapshotter.catalog import with_generation
@@ -58,8 +58,21 @@ def swap_pointer(
     raise trouble
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which a dataset is taken over.
+
+    `confirm` is called between each reading of the pointer and its write, and raises if somebody
+    else holds the lease: so who holds it later has raised the generation later, too. `progress`: of
+    a bootstrap that begins with it.
+    """
+
+    confirm: Callable[[], None] = lambda: None
+    progress: float | None = None
+
+
 def raise_generation(
-    store: ObjectStore, dataset: str, *, holder: str, algorithm: DigestAlgorithm
+    store: ObjectStore, dataset: str, terms: Terms, *, holder: str, algorithm: DigestAlgorithm
 ) -> StoredPointer:
     """Take the dataset over: the pointer with a generation that nobody else has.
 
@@ -67,13 +80,18 @@ def raise_generation(
     beside the other.
     """
     attempt_id = new_attempt_id()
-    created = _create(store, dataset, holder, attempt_id, algorithm)
+
+    def mine(pointer: Pointer) -> Pointer:
+        at, progress = store.now(), terms.progress
+        return replace(pointer, holder=holder, heartbeat_at=at, bootstrap_progress=progress)
+
+    created = _create(store, dataset, mine, attempt_id, algorithm)
     if created is not None:
         return created
 
     def change(pointer: Pointer) -> Pointer:
-        raised = with_generation(pointer, pointer.generation + 1)
-        return replace(raised, holder=holder, heartbeat_at=store.now(), bootstrap_progress=None)
+        terms.confirm()
+        return mine(with_generation(pointer, pointer.generation + 1))
 
     return swap_pointer(store, dataset, change, attempt_id=attempt_id, algorithm=algorithm)
 
@@ -139,9 +157,13 @@ def _holds(store: ObjectStore, key: str, data: bytes) -> bool | None:
 
 
 def _create(
-    store: ObjectStore, dataset: str, holder: str, attempt_id: str, algorithm: DigestAlgorithm
+    store: ObjectStore,
+    dataset: str,
+    mine: Callable[[Pointer], Pointer],
+    attempt_id: str,
+    algorithm: DigestAlgorithm,
 ) -> StoredPointer | None:
-    """The first pointer if this call made it, None if there is one to go on from."""
+    """The first pointer if this call made it and it still stands; None: there is one already."""
     key = layout.pointer_key(dataset)
     if store.head(key) is not None:
         return None
@@ -155,14 +177,16 @@ def _create(
         bucket_id=bucket_id,
         dataset=dataset,
         generation=1,
-        holder=holder,
+        holder="",
         attempt_id=attempt_id,
         lineage_id=None,
         current=None,
         catalog=(),
         forks=(Fork(1, 0),),
-        heartbeat_at=store.now(),
+        heartbeat_at=0.0,
     )
-    if not put_once(store, key, sealed.encode_pointer(first, algorithm)):
+    if not put_once(store, key, sealed.encode_pointer(mine(first), algorithm)):
         return None
-    return read_stored_pointer(store, dataset)
+    stored = read_stored_pointer(store, dataset)
+    # Another's generation would be taken for our own, if it took over in between.
+    return stored if stored.pointer.attempt_id == attempt_id else None
