@@ -4,17 +4,27 @@ The row law (see cdc.columns): the inverse of every filled cell, overridden by `
 spelled out once, here, for every engine: cells come as an engine gives them.
 
 Two items are equal if their canonical forms are: numbers in one spelling at every depth, sets in
-order, binary as base64 text (the wire's form). Digests are of that form.
+order, binary as base64 text (the wire's form).
+
+The digest of an item is the md5 of one text, which says nothing of columns or `_rest` and which an
+engine's SQL can make from typed cells:
+
+    item   :=  for each attribute in the order of names: string value
+    string :=  length in UTF-8 bytes, ":", the bytes
+    value  :=  "S" string | "N" canonical number ";" | "B" string of base64 | "T" | "F" | "0" (NULL)
+             | "M" members ":" (string value)* in the order of names | "L" entries ":" value*
+             | "s", "n" or "b" (a set) members ":" string* in order
+
+md5 is used for its width and because engines have it: digests find differences, not forgers.
 """
 
 from __future__ import annotations
 
 import base64
-import json
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import blake3
 import msgspec
 
 from cdc.columns import Columns, Kind
@@ -22,8 +32,6 @@ from cdc.keys import Item, canonical_number
 from cdc.nested import typed_from_plain
 
 _REST = msgspec.json.Decoder(dict[str, dict[str, Any]])
-_DIGESTED = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
-_SUM_BYTES = 32
 
 
 def rebuild(columns: Columns, cells: Sequence[Any], rest: str | None) -> Item:
@@ -80,14 +88,50 @@ _CANONICAL: dict[str, Callable[[Any], Any]] = {
 
 
 def item_digest(item: Item) -> bytes:
-    """32 bytes: BLAKE3 of the canonical item as compact JSON with sorted names, in ASCII."""
-    return blake3.blake3(_DIGESTED.encode(canonical_item(item)).encode()).digest()
+    """16 bytes, equal for equal items in whatever form they come. Raises ValueError."""
+    return hashlib.md5(_attributes(item), usedforsecurity=False).digest()
+
+
+def _attributes(members: dict[str, dict[str, Any]]) -> bytes:
+    return b"".join(_string(name) + _text(members[name]) for name in sorted(members))
+
+
+def _text(typed: dict[str, Any]) -> bytes:
+    ((tag, value),) = typed.items()
+    if tag not in _TEXT:
+        raise ValueError(f"no attribute type: {tag[:20]!r}")
+    return _TEXT[tag](value)
+
+
+def _string(text: str) -> bytes:
+    encoded = text.encode("utf-8", "surrogatepass")
+    return b"%d:%b" % (len(encoded), encoded)
+
+
+def _set(letter: bytes, members: Iterable[str]) -> bytes:
+    strings = [_string(member) for member in sorted(members)]
+    return b"%b%d:%b" % (letter, len(strings), b"".join(strings))
+
+
+_TEXT: dict[str, Callable[[Any], bytes]] = {
+    "S": lambda value: b"S" + _string(value),
+    "N": lambda value: b"N%b;" % canonical_number(str(value)).encode(),
+    "B": lambda value: b"B" + _string(_base64_text(value)),
+    "BOOL": lambda value: b"T" if value else b"F",
+    "NULL": lambda _: b"0",
+    "M": lambda value: b"M%d:%b" % (len(value), _attributes(value)),
+    "L": lambda value: b"L%d:%b" % (len(value), b"".join(map(_text, value))),
+    "SS": lambda value: _set(b"s", value),
+    "NS": lambda value: _set(b"n", (canonical_number(str(member)) for member in value)),
+    "BS": lambda value: _set(b"b", map(_base64_text, value)),
+}
 
 
 class ItemSetDigest:
-    """A digest of many items that does not depend on their order: count and sum of digests.
+    """A digest of many items that does not depend on their order: the sum of their digests.
 
-    The sum is modulo 2^256, so two equal items do not cancel out as they would with XOR.
+    The sum is modulo 2^128, so two equal items do not cancel out as they would with XOR; and a
+    change is applied by subtracting the item before and adding the one after. `count` is beside it.
     """
 
     def __init__(self) -> None:
@@ -96,13 +140,17 @@ class ItemSetDigest:
 
     def add(self, item: Item) -> None:
         self.count += 1
-        self._sum = (self._sum + int.from_bytes(item_digest(item))) % (1 << 8 * _SUM_BYTES)
+        self._sum += int.from_bytes(item_digest(item))
 
     def add_all(self, items: Iterable[Item]) -> None:
         for item in items:
             self.add(item)
 
+    def add_sum(self, count: int, total: int) -> None:
+        """Items whose digests were summed up elsewhere."""
+        self.count += count
+        self._sum += total
+
     def hexdigest(self) -> str:
-        """64 hex digits, over count and sum."""
-        state = self.count.to_bytes(8) + self._sum.to_bytes(_SUM_BYTES)
-        return blake3.blake3(state).hexdigest()
+        """32 hex digits."""
+        return f"{self._sum % 2**128:032x}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from decimal import Decimal
 from typing import Any
 
@@ -93,9 +94,38 @@ def test_what_differs_has_another_digest(one: dict[str, Any], other: dict[str, A
 def test_the_digest_of_an_item_is_the_documented_one() -> None:
     item: Item = {"b": {"NS": ["2", "1.0"]}, "a": {"S": "é"}}
 
-    assert item_digest(item).hex() == (
-        "9b12aedeffc7a83855bf104547db5e6f30369af434e54bbb9babf8b0d531127c"
-    )
+    text = "1:aS2:é1:bn2:1:11:2"
+    assert item_digest(item) == hashlib.md5(text.encode(), usedforsecurity=False).digest()
+
+
+def test_every_type_has_a_text_of_its_own() -> None:
+    values: list[dict[str, Any]] = [
+        {"S": "1"},
+        {"N": "1"},
+        {"B": "AQ=="},
+        {"S": "AQ=="},
+        {"BOOL": True},
+        {"BOOL": False},
+        {"NULL": True},
+        {"M": {}},
+        {"L": []},
+        {"M": {"1": {"S": "1"}}},
+        {"L": [{"S": "1"}]},
+        {"L": [{"L": []}, {"L": []}]},
+        {"L": [{"L": [{"L": []}]}]},
+        {"SS": ["1"]},
+        {"NS": ["1"]},
+        {"BS": ["AQ=="]},
+        {"SS": ["1", "2"]},
+        {"SS": ["1,2"]},
+    ]
+
+    assert len({item_digest({"a": value}) for value in values}) == len(values)
+
+
+def test_what_is_no_attribute_value_has_no_digest() -> None:
+    with pytest.raises(ValueError, match="no attribute type"):
+        item_digest({"a": {"X": "1"}})
 
 
 def test_the_digest_of_many_items_ignores_their_order() -> None:
@@ -107,6 +137,17 @@ def test_the_digest_of_many_items_ignores_their_order() -> None:
 
     assert one.hexdigest() == other.hexdigest()
     assert one.count == 20
+
+
+def test_a_change_of_an_item_is_a_subtraction_and_an_addition() -> None:
+    before, after = ItemSetDigest(), ItemSetDigest()
+    before.add_all([ITEM, {"a": {"N": "1"}}])
+    after.add_all([ITEM, {"a": {"N": "2"}}])
+
+    before.add_sum(-1, -int.from_bytes(item_digest({"a": {"N": "1"}})))
+    before.add({"a": {"N": "2"}})
+
+    assert (before.count, before.hexdigest()) == (after.count, after.hexdigest())
 
 
 def test_an_item_counted_twice_changes_the_digest() -> None:
