@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from cdc.accelerator import FrozenImage
-from snapshotter import blockmap, codec, layout
+from snapshotter import blockmap, codec, consolidation, layout
 from snapshotter.blockmap import KnownMap, KnownSegment
 from snapshotter.codec import EncodedManifest
 from snapshotter.errors import PreconditionFailed
@@ -24,7 +25,7 @@ class StoredPart:
     blocks_new: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Draft:
     """A snapshot that is being made. `base` is the map whose blocks it may share."""
 
@@ -47,18 +48,25 @@ class Draft:
         """Places in the list of packs that may not be taken by new packs."""
         return frozenset() if self.base is None else self.base.packs
 
+    @cached_property
+    def emptied(self) -> frozenset[int]:
+        """Places of packs whose live blocks are stored again."""
+        return frozenset() if self.base is None else consolidation.choose(self.base)
+
 
 def assemble(
     image: FrozenImage,
     draft: Draft,
     parts: Sequence[StoredPart],
     new_packs: Mapping[int, str],
-    pack_bytes: int,
+    new_sizes: Mapping[int, int],
 ) -> tuple[EncodedManifest, KnownMap]:
     """The manifest's bytes, and the map that the next snapshot is compared with."""
     segments = [segment for part in parts for segment in part.segments]
     own = [data for part in parts for data in part.own]
     old = {} if draft.base is None else dict(enumerate(draft.base.header.packs))
+    sizes = {} if draft.base is None else dict(enumerate(draft.base.header.pack_bytes))
+    live = blockmap.live_packs(segments)
     header = Header(
         snapshot_id=draft.snapshot_id,
         attempt_id=draft.attempt_id,
@@ -73,11 +81,13 @@ def assemble(
         row_count=image.row_count,
         columns=image.columns.encode(),
         keys=json.dumps(image.keys.to_json(), separators=(",", ":"), ensure_ascii=False),
-        packs=blockmap.pack_list(old | dict(new_packs), blockmap.live_packs(segments)),
+        packs=blockmap.pack_list(old | dict(new_packs), live),
         parts=tuple(part.part for part in parts),
         stored_bytes=sum(segment.stored for segment in segments),
-        new_bytes=pack_bytes + sum(map(len, own)),
+        new_bytes=sum(new_sizes.values()) + sum(map(len, own)),
         producer=draft.producer,
+        full_id=draft.snapshot_id if draft.base is None else draft.base.header.full_id,
+        pack_bytes=blockmap.pack_lengths(sizes | dict(new_sizes), live),
     )
     encoded = codec.encode_manifest(header, own)
     known = {
@@ -110,6 +120,7 @@ def entry_of(encoded: EncodedManifest) -> CatalogEntry:
         file_bytes=header.file_bytes,
         stored_bytes=header.stored_bytes,
         new_bytes=header.new_bytes,
+        full_id=header.full_id,
     )
 
 

@@ -25,10 +25,14 @@ _THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """`header` of the published snapshot of this lineage, and its map if it can be built on."""
+    """`header` of the published snapshot of this lineage, and its map if it can be built on.
+
+    `published`: the header of the snapshot that is published and good, of whichever lineage.
+    """
 
     header: Header | None = None
     known: KnownMap | None = None
+    published: Header | None = None
 
 
 def find_base(
@@ -50,15 +54,15 @@ def find_base(
         cached = None
     header = cached.header if cached is not None else _header(store, entry)
     if not gate.check_forward(checkpoint, entry, header):
-        return Base()
+        return Base(published=None if entry.quarantined is not None else header)
     if header is None or entry.quarantined is not None:
         return Base(header)
     known = cached or _load(store, header)
     if known is None or _needs_condemned(known, pointer):
-        return Base(header)
+        return Base(header, published=header)
     if (prove or cached is None) and missing_packs(store, header.packs, pack_ends(known)):
-        return Base(header)
-    return Base(header, known)
+        return Base(header, published=header)
+    return Base(header, known, header)
 
 
 def _header(store: ObjectStore, entry: CatalogEntry) -> Header | None:
@@ -83,7 +87,7 @@ def read_known(store: ObjectStore, header: Header) -> KnownMap:
         read = reader.read_segments(store, header, part)
         for data, ref in zip(read, part.segments, strict=True):
             codec.decode_segment(data, ref, part, header)
-            segments.append(blockmap.known(data, ref))
+            segments.append(blockmap.known(data, ref, part.block_size))
         parts[part.name] = tuple(segments)
     return KnownMap(header, parts)
 

@@ -38,11 +38,14 @@ _ZERO = bytes(DIGEST_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class KnownSegment:
-    """An encoded segment, where it lies, which packs it needs and how many bytes of them."""
+    """An encoded segment, where it lies, and what it needs of packs.
+
+    `stored`: bytes of frames. `live`: of these, those of blocks that it refers to, by pack.
+    """
 
     data: bytes
     ref: SegmentRef
-    packs: frozenset[int]
+    live: Mapping[int, int]
     stored: int
 
 
@@ -77,7 +80,11 @@ class KnownMap:
         data = b"".join(segment.data for segment in self.parts[part.name])
         size = segment_entries * ENTRY_BYTES
         return tuple(
-            known(data[at : at + size], SegmentRef(at // ENTRY_BYTES, 0, "", 0, 0, ""))
+            known(
+                data[at : at + size],
+                SegmentRef(at // ENTRY_BYTES, 0, "", 0, 0, ""),
+                part.block_size,
+            )
             for at in range(0, len(data), size)
         )
 
@@ -89,18 +96,18 @@ class KnownMap:
 
 def live_packs(segments: Iterable[KnownSegment]) -> frozenset[int]:
     """Places in the list of packs that these segments use."""
-    return frozenset().union(*(segment.packs for segment in segments))
+    return frozenset().union(*(segment.live for segment in segments))
 
 
-def known(data: bytes, ref: SegmentRef) -> KnownSegment:
+def known(data: bytes, ref: SegmentRef, block_size: int) -> KnownSegment:
     """A segment with what it needs, from its entries."""
-    frames = {
-        (entry.pack, entry.offset): entry.stored
-        for entry in codec.unpack_entries(data)
-        if entry.kind == DATA
-    }
-    packs = frozenset(pack for pack, _ in frames)
-    return KnownSegment(data, ref, packs, sum(frames.values()))
+    entries = [entry for entry in codec.unpack_entries(data) if entry.kind == DATA]
+    frames = {(entry.pack, entry.offset): entry.stored for entry in entries}
+    live: dict[int, int] = {}
+    for entry in entries:
+        share = -(-entry.stored // max(1, -(-entry.raw // block_size)))
+        live[entry.pack] = live.get(entry.pack, 0) + share
+    return KnownSegment(data, ref, live, sum(frames.values()))
 
 
 def segment_size(block_count: int, before: int | None) -> int:
@@ -168,3 +175,9 @@ def pack_list(names: Mapping[int, str], live: frozenset[int]) -> tuple[str, ...]
     """The header's list of packs, by place; a place that no segment uses is empty."""
     end = max(live, default=-1) + 1
     return tuple(names[place] if place in live else "" for place in range(end))
+
+
+def pack_lengths(lengths: Mapping[int, int], live: frozenset[int]) -> tuple[int, ...]:
+    """The length of each pack of that list, 0 where there is none."""
+    end = max(live, default=-1) + 1
+    return tuple(lengths[place] if place in live else 0 for place in range(end))

@@ -136,6 +136,7 @@ _REPEATED = (
     "row_count",
     "file_bytes",
     "stored_bytes",
+    "full_id",
 )
 
 

@@ -111,7 +111,11 @@ class PartMap:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """All that is known of a snapshot before a data byte is fetched. Times: epoch seconds."""
+    """All that is known of a snapshot before a data byte is fetched. Times: epoch seconds.
+
+    `full_id`: the full snapshot whose set this one is of, itself if it is one. `pack_bytes`: length
+    of each pack, 0 where there is none.
+    """
 
     snapshot_id: str
     attempt_id: str
@@ -131,6 +135,8 @@ class Header:
     stored_bytes: int
     new_bytes: int
     producer: str
+    full_id: str
+    pack_bytes: tuple[int, ...]
 
     @property
     def file_bytes(self) -> int:
@@ -145,6 +151,7 @@ class CatalogEntry:
     `header_digest` is `algorithm:hex` over the manifest's first 16 + `header_length` bytes.
     `generation` is the publisher's; the checkpoint inside may be of an earlier one.
     `stored_bytes`: frames the map refers to. `new_bytes`: what this snapshot added to the bucket.
+    `full_id`: the full snapshot whose set this one is of (`snapshotter.independence`).
     `quarantined` and `pinned`: why, or None.
     """
 
@@ -164,6 +171,7 @@ class CatalogEntry:
     file_bytes: int
     stored_bytes: int
     new_bytes: int
+    full_id: str
     proven_at: float | None = None
     quarantined: str | None = None
     pinned: str | None = None

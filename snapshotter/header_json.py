@@ -66,6 +66,8 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
     stored_bytes: _Size
     new_bytes: _Size
     producer: _Text
+    full_id: _Text
+    pack_bytes: list[_Size]
 
 
 # Made while the module is loaded, for the reason that `snapshotter.sealed` gives.
@@ -106,6 +108,8 @@ def header_to_json(header: Header) -> bytes:
             stored_bytes=header.stored_bytes,
             new_bytes=header.new_bytes,
             producer=header.producer,
+            full_id=header.full_id,
+            pack_bytes=list(header.pack_bytes),
         )
     )
 
@@ -139,6 +143,8 @@ def header_from_json(text: bytes, dataset: str, where: str) -> Header:
         if [part.name for part in parts] != ["main", "tail"][: len(parts)]:
             raise Corrupt(f"{where}: parts are not main and tail")
         packs = tuple(name and layout.pack_key(dataset, name) for name in data.packs)
+        if len(packs) != len(data.pack_bytes):
+            raise Corrupt(f"{where}: {len(packs)} packs and {len(data.pack_bytes)} lengths")
         return _header(data, packs, parts, _checkpoint(data.checkpoint))
     except (msgspec.DecodeError, ValueError, IndexError) as error:
         raise Corrupt(f"{where}: {error}") from error
@@ -173,6 +179,8 @@ def _header(
         stored_bytes=data.stored_bytes,
         new_bytes=data.new_bytes,
         producer=data.producer,
+        full_id=data.full_id,
+        pack_bytes=tuple(data.pack_bytes),
     )
 
 

@@ -25,7 +25,7 @@ class PackWriter:
     """Packs of one snapshot. Leave its context normally to have all of them in the store.
 
     `places` gives the positions in the header's list of packs that are free. `names` has the key
-    of each pack by its place, `stored_bytes` the bytes so far. Any call may raise a store's error.
+    of each pack by its place, `sizes` its bytes so far. Any call may raise a store's error.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class PackWriter:
         on_stored: Callable[[int], None] | None = None,
     ) -> None:
         self.names: dict[int, str] = {}
-        self.stored_bytes = 0
+        self.sizes: dict[int, int] = {}
         self._store = store
         self._dataset = dataset
         self._snapshot_id = snapshot_id
@@ -62,7 +62,7 @@ class PackWriter:
         offset = self._size
         self._frames.append(frame)
         self._size += len(frame)
-        self.stored_bytes += len(frame)
+        self.sizes[self._place] = self._size
         if self._size >= self._pack_bytes:
             self._send()
         return self._place, offset

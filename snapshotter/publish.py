@@ -11,18 +11,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from cdc import checkpoint as checkpoints
 from cdc.accelerator import FrozenImage
-from snapshotter import assemble, blockmap, blocks, catalog, gate, layout, sealed, swap
+from snapshotter import (
+    assemble,
+    blockmap,
+    blocks,
+    catalog,
+    consolidation,
+    gate,
+    layout,
+    sealed,
+    swap,
+)
 from snapshotter.assemble import Draft, StoredPart
 from snapshotter.base import find_base, lost_objects
 from snapshotter.blockmap import KnownMap
 from snapshotter.codec import EncodedManifest
-from snapshotter.errors import GateRefused, PreconditionFailed, StoreRefused
+from snapshotter.errors import ObjectMissing, PreconditionFailed, StoreRefused
 from snapshotter.format import DigestAlgorithm, Header, Pointer
+from snapshotter.gatekeeper import Circumstances, Gatekeeper
+from snapshotter.independence import FULL_EVERY_SECONDS, full_is_due
+from snapshotter.objections import Bounds
 from snapshotter.packs import PACK_BYTES, PackWriter
+from snapshotter.publish_report import PublishReport
 from snapshotter.reader import StoredPointer
 from snapshotter.store import ObjectStore
 from snapshotter.transfer import Target, compared, store_part
@@ -32,25 +46,6 @@ _PROVE_EVERY = 50
 
 # Called with bytes of the file that were read, and how many there are.
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class PublishReport:
-    """What a publish did.
-
-    `new_bytes`: packs and manifest that were added. `stored_bytes`: all frames that the snapshot
-    refers to. `renewal`: no record had been applied since the snapshot before.
-    """
-
-    snapshot_id: str
-    reason: str
-    new_bytes: int
-    stored_bytes: int
-    file_bytes: int
-    blocks_total: int
-    blocks_new: int
-    duration_seconds: float
-    renewal: bool
 
 
 class Publisher:
@@ -70,8 +65,10 @@ class Publisher:
         holder: str,
         digest: DigestAlgorithm = "blake3",
         retention_seconds: float | None = None,
+        full_every: float = FULL_EVERY_SECONDS,
         producer: str = "snowmelt",
         pack_bytes: int = PACK_BYTES,
+        bounds: Bounds = Bounds(),  # noqa: B008 - frozen
     ) -> None:
         self.dataset = layout.check_dataset(dataset)
         self.generation: int | None = None
@@ -79,8 +76,10 @@ class Publisher:
         self._holder = holder
         self._algorithm: DigestAlgorithm = digest
         self._retention_seconds = retention_seconds
+        self._full_every = full_every
         self._producer = producer
         self._pack_bytes = pack_bytes
+        self._gatekeeper = Gatekeeper(store, dataset, bounds)
         self._known: KnownMap | None = None
         self._last_ms = 0
         self._published = 0
@@ -112,12 +111,13 @@ class Publisher:
         *,
         reason: str,
         progress: Progress | None = None,
-        full: bool = False,
-        allow_empty: bool = False,
+        full: bool | None = None,
+        given: Circumstances = Circumstances(),  # noqa: B008 - frozen
     ) -> PublishReport:
-        """Make the frozen image the current snapshot. `full`: share nothing with older snapshots.
+        """Make the frozen image the current snapshot.
 
-        Raises also FreezeBroken (freeze again), NothingToSnapshot and GateRefused.
+        `full`: share nothing with older snapshots; None: if that is due. Raises also FreezeBroken
+        (freeze again), NothingToSnapshot and GateRefused.
         """
         started = time.monotonic()
         self._reach(image.checkpoint.generation)
@@ -128,10 +128,12 @@ class Publisher:
         prove = self._published % _PROVE_EVERY == 0
         base = find_base(self._store, pointer, image.checkpoint, self._known, prove=prove)
         self._check_gate(image, pointer, allow_empty=allow_empty)
+        if full is None:
+            full = self.full_is_due(base.known)
         draft = self._draft(image, None if full else base.known)
         parts, packs = self._store_parts(image, draft, progress)
         image.verify_unchanged()
-        encoded, known = assemble.assemble(image, draft, parts, packs.names, packs.stored_bytes)
+        encoded, known = assemble.assemble(image, draft, parts, packs.names, packs.sizes)
         self._store_manifest(draft, encoded)
         self._make_current(draft, encoded, seen)  # last: now it exists
         self._known = known
@@ -145,9 +147,18 @@ class Publisher:
             file_bytes=header.file_bytes,
             blocks_total=sum(part.block_count for part in header.parts),
             blocks_new=sum(part.blocks_new for part in parts),
+            packs_emptied=len(draft.emptied),
             duration_seconds=time.monotonic() - started,
             renewal=base.header is not None
             and gate.is_renewal(base.header, image.checkpoint, image.row_count),
+            full=draft.base is None,
+        )
+
+    def full_is_due(self, known: KnownMap | None = None) -> bool:
+        """True if the set of the snapshot that was published last is to end."""
+        known = known or self._known
+        return known is not None and full_is_due(
+            known.header.full_id, self._store.now(), self._full_every
         )
 
     def _reach(self, generation: int) -> None:
@@ -202,7 +213,12 @@ class Publisher:
     def _store_parts(
         self, image: FrozenImage, draft: Draft, progress: Progress | None
     ) -> tuple[list[StoredPart], PackWriter]:
-        plans = [compared(part, draft.base, self._algorithm) for part in image.parts]
+        plans = [
+            (shape, consolidation.without(before, draft.emptied))
+            for shape, before in (
+                compared(part, draft.base, self._algorithm) for part in image.parts
+            )
+        ]
         total = sum(window.size for shape, _ in plans for window in blocks.windows(shape))
         done = 0
 

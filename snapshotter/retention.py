@@ -1,7 +1,8 @@
 """Which snapshots go: `keep_last` and `keep_for` over the whole catalog. Pure.
 
 A snapshot is kept if one of the two keeps it. Whatever they say, nothing goes that is pinned or
-current, nor the newest two good ones: what a new node takes, and what a rollback would go back to.
+current, nor the newest two good ones: what a new node takes, and what a rollback would go back to;
+nor the newest good one that shares no object with those.
 Quarantined ones are not counted by `keep_last`, and go with the good ones around them.
 """
 
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 from snapshotter.catalog import candidates
 from snapshotter.format import CatalogEntry, Pointer
+from snapshotter.independence import second_set
 
 _LEAST_GOOD = 2
 
@@ -32,8 +34,10 @@ def to_go(pointer: Pointer, retention: Retention, now: float) -> tuple[CatalogEn
     """Entries that retention does not keep, newest first. `pointer` has the whole catalog."""
     if retention.keeps_all:
         return ()
-    good = [entry.snapshot_id for entry in candidates(pointer.catalog, pointer.current)]
-    needed = {pointer.current, *good[:_LEAST_GOOD]}
+    good = list(candidates(pointer.catalog, pointer.current))
+    needed = {pointer.current, *(entry.snapshot_id for entry in good[:_LEAST_GOOD])}
+    if (spare := second_set(good)) is not None:
+        needed.add(spare.snapshot_id)
     going, counted = [], 0
     for entry in pointer.catalog:
         is_counted = counted < (retention.keep_last or 0)

@@ -69,6 +69,7 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     file_bytes: _Count
     stored_bytes: _Count
     new_bytes: _Count
+    full_id: _Text
     proven_at: float | None = None
     quarantined: Annotated[str, Meta(max_length=4096)] | None = None
     pinned: Annotated[str, Meta(max_length=4096)] | None = None
@@ -274,5 +275,6 @@ def _entry_from_json(dataset: str, raw: _Entry) -> CatalogEntry:
     parsed = layout.SnapshotId.parse(raw.snapshot_id)
     if (parsed.generation, parsed.version) != (raw.generation, raw.version):
         raise ValueError(f"{raw.snapshot_id} is listed with another generation or version")
+    layout.SnapshotId.parse(raw.full_id)
     fields = {name: getattr(raw, name) for name in _ENTRY_FIELDS}
     return CatalogEntry(manifest=layout.manifest_key(dataset, raw.snapshot_id), **fields)

@@ -80,7 +80,7 @@ def store_part(
                 ref = blockmap.place(first, merged, target.manifest, offset, target.algorithm)
                 own.append(merged)
                 offset += len(merged)
-                merged = blockmap.known(merged, ref)
+                merged = blockmap.known(merged, ref, geometry.block_size)
             segments.append(merged)
     every = (one for segment in segments for one in segment_digests(segment.data))
     refs = tuple(segment.ref for segment in segments)

@@ -20,7 +20,8 @@ from cdc.capture_status import CaptureStatus
 from cdc.errors import CdcError
 from snapshotter import gate
 from snapshotter.errors import Fenced, GateRefused, Held, NothingToSnapshot, SnapshotError
-from snapshotter.publish import Publisher, PublishReport
+from snapshotter.publish import Publisher
+from snapshotter.publish_report import PublishReport
 from snapshotter.reader import read_pointer
 from snapshotter.trigger import due
 from snowmelt import __version__

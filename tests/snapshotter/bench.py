@@ -12,7 +12,8 @@ from cdc.checkpoint import Checkpoint
 from snapshotter.file_store import FileStore
 from snapshotter.format import Header, Pointer
 from snapshotter.location import parse_location
-from snapshotter.publish import Publisher, PublishReport
+from snapshotter.publish import Publisher
+from snapshotter.publish_report import PublishReport
 from snapshotter.reader import read_header, read_pointer
 from snapshotter.store import ObjectStore
 from tests.snapshotter.images import BytesPart, checkpoint, image

@@ -142,7 +142,7 @@ def segment_of(digests_: list[bytes], first: int = 0, key: str = "m") -> KnownSe
     data = codec.encode_segment(
         [entry(n, one) if one != bytes(32) else HOLE_ENTRY for n, one in enumerate(digests_)]
     )
-    return blockmap.known(data, blockmap.place(first, data, key, 0, "blake3"))
+    return blockmap.known(data, blockmap.place(first, data, key, 0, "blake3"), PAGE)
 
 
 ONE, TWO, THREE, ZERO = b"1" * 32, b"2" * 32, b"3" * 32, bytes(32)
@@ -179,10 +179,18 @@ def test_a_segment_that_was_cut_anew_is_written_even_if_nothing_changed() -> Non
 def test_a_segment_counts_each_frame_once() -> None:
     shared = [MapEntry(DATA, ZSTD, slot, 4, 0, 900, 3 * PAGE, ONE) for slot in range(3)]
     data = codec.encode_segment([*shared, HOLE_ENTRY, entry(7, TWO)])
-    known = blockmap.known(data, SegmentRef(0, 5, "m", 0, len(data), ""))
+    known = blockmap.known(data, SegmentRef(0, 5, "m", 0, len(data), ""), PAGE)
 
     assert known.stored == 900 + PAGE
-    assert known.packs == {0, 4}
+    assert known.live == {4: 900, 0: PAGE}
+
+
+def test_a_segment_counts_what_lives_of_a_frame() -> None:
+    left = [MapEntry(DATA, ZSTD, slot, 4, 0, 900, 3 * PAGE, ONE) for slot in (0, 2)]
+    data = codec.encode_segment([left[0], HOLE_ENTRY, left[1]])
+    known = blockmap.known(data, SegmentRef(0, 3, "m", 0, len(data), ""), PAGE)
+
+    assert known.live == {4: 600}
 
 
 def test_free_places_are_those_that_no_segment_uses() -> None:

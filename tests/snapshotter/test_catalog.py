@@ -24,6 +24,7 @@ def entry(version: int, **changes: Any) -> CatalogEntry:
         "file_bytes": 1,
         "stored_bytes": 1,
         "new_bytes": 1,
+        "full_id": "id-1",
     }
     return CatalogEntry(**{**values, **changes})
 

@@ -11,7 +11,7 @@ from cdc.accelerator import Engine
 from cdc.batch import Batch, schema_of
 from cdc.engines import sidecars
 from snapshotter import blocks
-from snapshotter.publish import PublishReport
+from snapshotter.publish_report import PublishReport
 from snapshotter.reader import read_header, read_pointer
 from snapshotter.transfer import compared
 from tests.restorer.accelerators import (
