@@ -27,6 +27,7 @@ from cdc.duckdb_blocks import MainFile, used_blocks
 from cdc.duckdb_errors import translated, translating
 from cdc.duckdb_sql import literal
 from cdc.errors import FileUnusable
+from cdc.storage_versions import STORAGE_VERSION
 
 # A row group is what a lookup reads per column: smaller than the default (122,880), so 2× faster.
 ROW_GROUP_ROWS = 16_384
@@ -67,7 +68,7 @@ class Database:
         *,
         exists: bool,
         memory_limit: str | None = None,
-        storage_version: str = "v1.5.0",
+        storage_version: str = STORAGE_VERSION,
     ) -> None:
         self.path = path
         self.wal_path = Path(f"{path}.wal")

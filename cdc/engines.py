@@ -12,6 +12,7 @@ from typing import get_args
 from cdc.accelerator import Accelerator, Engine
 from cdc.errors import FileUnusable
 from cdc.keys import KeySchema
+from cdc.storage_versions import STORAGE_VERSION
 
 DATASET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 _SIDECARS = {
@@ -28,7 +29,7 @@ def open_accelerator(
     keys: KeySchema | None = None,
     create: bool = False,
     memory_limit: str | None = None,
-    storage_version: str = "v1.5.0",
+    storage_version: str = STORAGE_VERSION,
 ) -> Accelerator:
     """The dataset in the file, alone: no other process can open it meanwhile.
 

@@ -91,7 +91,10 @@ def _unreadable(candidate: Candidate, policy: Policy) -> str | None:
         return f"of engine {candidate.engine}, this node has {policy.engine}"
     readable = policy.storage_versions
     if readable is not None and candidate.storage_version not in readable:
-        return f"storage version {candidate.storage_version} cannot be read here"
+        needed = f"storage version {candidate.storage_version} cannot be read here"
+        if candidate.engine != "duckdb":
+            return needed
+        return f"{needed}: it needs DuckDB {candidate.storage_version.removeprefix('v')} or newer"
     return None
 
 

@@ -97,6 +97,7 @@ class RuntimeSection(_Section):
     admin: str = "127.0.0.1:9090"
     data_dir: Path = Path(".snowmelt/data")
     shutdown_timeout: Duration = 20.0
+    standby: bool = False
 
     @field_validator("query")
     @classmethod
@@ -170,9 +171,10 @@ class Config(_Section):
                 why = "changes are followed, so only the first and the hourly snapshot are made"
                 where = (*place, "acceleration", "snapshots_trigger")
                 found.append((where, f"has no effect: {why}"))
-            if acceleration.memory_limit is not None and acceleration.engine == "sqlite":
-                where = (*place, "acceleration", "memory_limit")
-                found.append((where, "has no effect on sqlite"))
+            found += [
+                ((*place, "acceleration", name), "has no effect on sqlite")
+                for name in acceleration.without_effect
+            ]
             if acceleration.indexes is not None and acceleration.engine == "duckdb":
                 where = (*place, "acceleration", "indexes")
                 found.append((where, f"has no effect on duckdb: {NO_INDEX}"))
@@ -183,6 +185,9 @@ class Config(_Section):
             if dataset.params.auth == "iam_role" and dataset.params.access_key_id is not None:
                 where = (*place, "params", "access_key_id")
                 found.append((where, "has no effect, because the authentication is iam_role"))
+        if self.runtime.standby and self.runtime.role == "edge":
+            why = "has no effect: an edge publishes nothing"
+            found.append((("runtime", "standby"), why))
         params = self.snapshots.params if self.snapshots is not None else None
         if params is not None and params.s3_auth == "iam_role" and params.s3_key is not None:
             why = "has no effect, because s3_auth is iam_role"

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from cdc.storage_versions import STORAGE_VERSION, StorageVersion
 from snowmelt.durations import Duration, parse_duration
 
 _SHORTEST_REFRESH_SECONDS = 1.0  # two refreshes of one second could not be told apart
@@ -36,6 +37,7 @@ class AccelerationSection(BaseModel):
     """The local file of a dataset and its snapshots.
 
     `refresh_check_interval`: how often the whole table is read, where its stream is not followed.
+    `storage_version`: of a file that is made; a file keeps the one it has.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,6 +49,7 @@ class AccelerationSection(BaseModel):
     mode: Literal["file"] = "file"
     path: Path | None = None
     memory_limit: str | None = None
+    storage_version: StorageVersion = STORAGE_VERSION
     indexes: Literal["from_table"] | None = None
     snapshots: Literal["disabled", "enabled", "bootstrap_only", "create_only"] = "disabled"
     snapshots_trigger: Literal["time_interval", "stream_batches", "refresh_complete"] = (
@@ -96,6 +99,12 @@ class AccelerationSection(BaseModel):
     def refresh_seconds(self) -> float | None:
         """How often the table is read anew; None where its stream is followed."""
         return self.refresh_check_interval if self.refresh_mode == "full" else None
+
+    @property
+    def without_effect(self) -> tuple[str, ...]:
+        """What was given and is DuckDB's, where the engine is another one."""
+        duckdb = ("memory_limit", "storage_version") if self.engine == "sqlite" else ()
+        return tuple(name for name in duckdb if name in self.model_fields_set)
 
     @field_validator("snapshots_trigger_threshold")
     @classmethod

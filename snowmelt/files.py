@@ -50,6 +50,7 @@ def _open(plan: DatasetPlan, path: Path, *, is_new: bool) -> Accelerator:
         keys=plan.source.describe().keys if is_new else None,
         create=is_new,
         memory_limit=acceleration.memory_limit,
+        storage_version=acceleration.storage_version,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from snapshotter.errors import StoreUnreachable
 from snapshotter.file_store import FileStore
 from snapshotter.location import StoreParams, parse_location
-from snapshotter.store import ObjectStore
+from snapshotter.store import ObjectStore, StoredObject
 from snapshotter.stores import open_store
 from tests.servers.seaweedfs import SeaweedFS
 
@@ -61,3 +61,21 @@ class FlakyStore(FileStore):
         self._reads_left -= 1
         self.bytes_read += size
         return super().get_range(key, offset, size)
+
+
+class CountedStore(FileStore):
+    """A directory that notes who was asked for what: the key and the bytes that were given."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        super().__init__(parse_location(store.url))
+        self.reads: list[tuple[str, int]] = []
+
+    def get(self, key: str, *, max_bytes: int) -> StoredObject:
+        stored = super().get(key, max_bytes=max_bytes)
+        self.reads.append((key, len(stored.data)))
+        return stored
+
+    def get_range(self, key: str, offset: int, size: int) -> bytes:
+        data = super().get_range(key, offset, size)
+        self.reads.append((key, len(data)))
+        return data

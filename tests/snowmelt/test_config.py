@@ -188,12 +188,17 @@ def test_a_spicepod_without_a_table_of_ours_is_an_error() -> None:
             "datasets[0].acceleration.memory_limit: has no effect on sqlite",
         ),
         (
+            "engine: sqlite",
+            "engine: sqlite\n      storage_version: v1.4.0",
+            "datasets[0].acceleration.storage_version: has no effect on sqlite",
+        ),
+        (
             "s3_auth: iam_role",
             "s3_auth: iam_role, s3_key: AKID",
             "snapshots.params.s3_key: has no effect, because s3_auth is iam_role",
         ),
     ],
-    ids=["snapshots", "trigger", "interval", "memory limit", "s3 key"],
+    ids=["snapshots", "trigger", "interval", "memory limit", "storage version", "s3 key"],
 )
 def test_what_nothing_comes_of_is_named(old: str, new: str, warning: str) -> None:
     assert old in EVERYTHING
@@ -287,6 +292,14 @@ MISTAKES = {
         "mode: file",
         "mode: file\n      memory_limit: lots",
         "datasets[0].acceleration.memory_limit: 'lots' is not a size; write e.g. 512MB or 2GB",
+    ),
+    "storage version": (
+        "mode: file",
+        "mode: file\n      storage_version: v1.4",
+        (
+            "datasets[0].acceleration.storage_version: 'v1.4' is not allowed; use v1.0.0, v1.2.0, "
+            "v1.3.0, v1.4.0, v1.5.0 or v2.0.0"
+        ),
     ),
     "threshold of batches": (
         "threshold: 500",

@@ -1,0 +1,25 @@
+"""The storage version that a node is told to write: in its file, its snapshots, and behind them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.simulators.household import MINUTE, household
+
+OLDER = {"engine": "duckdb", "storage_version": "v1.4.0"}
+
+
+def test_a_node_writes_what_it_is_told_and_who_restores_it_keeps_that(tmp_path: Path) -> None:
+    with household(tmp_path) as house:
+        centre = house.node("centre", acceleration=OLDER).start().live(2 * MINUTE)
+        assert centre.create_snapshot()[0] == 201
+        centre.stop()
+        late = house.node("late", acceleration={"engine": "duckdb"}).start().live(2 * MINUTE)
+        assert late.status()["restore"]["decision"] == "restore"
+        house.table.put("news", value=1)
+        late.live(2 * MINUTE)
+        assert late.create_snapshot()[0] == 201
+
+        written = [entry.storage_version for entry in house.pointer().catalog]
+        assert len(written) > 1
+        assert set(written) == {"v1.4.0"}
