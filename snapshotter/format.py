@@ -144,6 +144,17 @@ class Header:
         return sum(part.length for part in self.parts)
 
 
+Level = Literal["fast", "sample", "full", "drill"]
+
+
+class Verified(NamedTuple):
+    """The last look at a snapshot: when by the store's clock, how closely, and faults found."""
+
+    at: float
+    level: Level
+    faults: int
+
+
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
     """One snapshot as the pointer lists it; enough to decide without another request.
@@ -152,7 +163,8 @@ class CatalogEntry:
     `generation` is the publisher's; the checkpoint inside may be of an earlier one.
     `stored_bytes`: frames the map refers to. `new_bytes`: what this snapshot added to the bucket.
     `full_id`: the full snapshot whose set this one is of (`snapshotter.independence`).
-    `quarantined` and `pinned`: why, or None.
+    `quarantined` and `pinned`: why, or None. `proven_at`: when a drill restored it; then
+    `content_digest` is of the items that it found (`cdc.rebuild.ItemSetDigest`).
     """
 
     snapshot_id: str
@@ -175,6 +187,8 @@ class CatalogEntry:
     proven_at: float | None = None
     quarantined: str | None = None
     pinned: str | None = None
+    verified: Verified | None = None
+    content_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,26 +22,28 @@ from snapshotter.errors import NoSuchSnapshot, NotOffered
 from snapshotter.format import CATALOG_LIMIT, ROLLBACK_LIMIT, CatalogEntry, Pointer, Rollback
 
 NO_REASON = "no reason given"
+# How a hold begins that a node puts on its dataset when the live feed loses most of its rows.
+MASS_DELETE = "mass delete: "
 
 
 def pin(pointer: Pointer, snapshot_id: str, reason: str = NO_REASON) -> Pointer:
     """Retention keeps the snapshot, quarantined or not."""
-    return _with(pointer, replace(_find(pointer, snapshot_id), pinned=reason))
+    return with_entry(pointer, replace(find(pointer, snapshot_id), pinned=reason))
 
 
 def unpin(pointer: Pointer, snapshot_id: str) -> Pointer:
     """Retention decides again."""
-    return _with(pointer, replace(_find(pointer, snapshot_id), pinned=None))
+    return with_entry(pointer, replace(find(pointer, snapshot_id), pinned=None))
 
 
 def quarantine(pointer: Pointer, snapshot_id: str, reason: str = NO_REASON) -> Pointer:
     """Nobody restores the snapshot any more; who follows goes back to the newest good one."""
-    return _with(pointer, replace(_find(pointer, snapshot_id), quarantined=reason))
+    return with_entry(pointer, replace(find(pointer, snapshot_id), quarantined=reason))
 
 
 def lift(pointer: Pointer, snapshot_id: str) -> Pointer:
     """Take a quarantine back. The current snapshot stays the current one."""
-    return _with(pointer, replace(_find(pointer, snapshot_id), quarantined=None))
+    return with_entry(pointer, replace(find(pointer, snapshot_id), quarantined=None))
 
 
 def roll_back(
@@ -51,7 +53,7 @@ def roll_back(
 
     `holds`: hold the dataset in the same write, or a node that publishes would be faster.
     """
-    target = _find(pointer, snapshot_id)
+    target = find(pointer, snapshot_id)
     why = f"rolled back to {snapshot_id}: {reason}"
     if target.quarantined is not None:
         raise NotOffered(
@@ -75,18 +77,22 @@ def hold(pointer: Pointer, reason: str = NO_REASON) -> Pointer:
 
 
 def release(pointer: Pointer) -> Pointer:
-    """Who publishes goes on."""
-    return replace(pointer, hold=None)
+    """Who publishes goes on; after a mass delete also with the fewer rows that there are now."""
+    agrees = (pointer.hold or "").startswith(MASS_DELETE)
+    shrink_from = pointer.current if agrees else pointer.shrink_from
+    return replace(pointer, hold=None, shrink_from=shrink_from)
 
 
-def _find(pointer: Pointer, snapshot_id: str) -> CatalogEntry:
+def find(pointer: Pointer, snapshot_id: str) -> CatalogEntry:
+    """The catalog's entry. Raises NoSuchSnapshot."""
     entry = by_id(pointer.catalog, snapshot_id)
     if entry is None:
         raise NoSuchSnapshot(f"{pointer.dataset} has no snapshot {snapshot_id[:80]}")
     return entry
 
 
-def _with(pointer: Pointer, entry: CatalogEntry) -> Pointer:
+def with_entry(pointer: Pointer, entry: CatalogEntry) -> Pointer:
+    """The pointer with this entry in place of the one of its id; the same if nothing changes."""
     entries = (entry if old.snapshot_id == entry.snapshot_id else old for old in pointer.catalog)
     changed = tuple(entries)
     return pointer if changed == pointer.catalog else replace(pointer, catalog=changed)

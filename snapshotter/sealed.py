@@ -32,6 +32,7 @@ from snapshotter.format import (
     Fork,
     Pointer,
     Rollback,
+    Verified,
 )
 
 BUCKET_LIMIT = 4096
@@ -73,6 +74,8 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     proven_at: float | None = None
     quarantined: Annotated[str, Meta(max_length=4096)] | None = None
     pinned: Annotated[str, Meta(max_length=4096)] | None = None
+    verified: Verified | None = None
+    content_digest: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")] | None = None
 
 
 class _Pointer(msgspec.Struct, forbid_unknown_fields=True):

@@ -4,34 +4,36 @@
     sample   besides: some blocks at random, by their digests
     full     besides: every block
 
-What is wrong with stored objects comes back as a list; a store that cannot be asked raises.
+What is wrong with stored objects comes back as a list; a store that cannot be asked raises. A
+thread holds one range of a pack (8 MiB) and one frame of it; decompression and digests leave
+Python's lock, so that all cores take part.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from snapshotter import catalog, codec, layout, reader
 from snapshotter.base import missing_packs, pack_ends, read_known
 from snapshotter.blockmap import KnownMap
 from snapshotter.digest import digest
 from snapshotter.errors import Corrupt, FormatTooNew, ObjectMissing
-from snapshotter.format import DATA, CatalogEntry, Header, MapEntry, PartMap
+from snapshotter.format import DATA, ENTRY_BYTES, CatalogEntry, Header, Level, MapEntry, PartMap
 from snapshotter.frames import block_in_frame, open_frame
 from snapshotter.store import ObjectStore
 
-Level = Literal["fast", "sample", "full"]
 # Called with stored bytes done and to do.
 Progress = Callable[[int, int], None]
 
 SAMPLED_BLOCKS = 64
 _RANGE_BYTES = 8 * 1024 * 1024
-_THREADS = 4
+_THREADS = max(8, os.cpu_count() or 1)
 _GROUP_BLOCKS = 20_000
 
 
@@ -102,16 +104,18 @@ def verify(
             else f"{dataset} has none yet",
             hint="`snowmelt snapshots list` shows what there is",
         )
-    return _verify_entry(store, entry, level, samples, progress)
+    return verify_entry(store, entry, level, samples=samples, progress=progress)
 
 
-def _verify_entry(
+def verify_entry(
     store: ObjectStore,
     entry: CatalogEntry,
-    level: Level,
-    samples: int,
-    progress: Progress | None,
+    level: Level = "fast",
+    *,
+    samples: int = SAMPLED_BLOCKS,
+    progress: Progress | None = None,
 ) -> VerifyReport:
+    """Look at a snapshot that the catalog lists."""
     try:
         header = reader.read_header(store, entry)
         known = read_known(store, header)
@@ -121,14 +125,17 @@ def _verify_entry(
     failures = [Failure(key, what) for key, what in missing_packs(store, header.packs, ends)]
     lost = {failure.object for failure in failures}
     there = frozenset(place for place in ends if header.packs[place] not in lost)
-    looked, done = 0, 0
+    looked, done, total = 0, 0, header.stored_bytes
     for group in _groups(_wanted(known, level, samples), there):
         looked += len(group)
-        for size, found in _check(store, header, group):
+        ranges = list(_ranges(group, header.packs))
+        if level == "sample":  # small enough to be one group
+            total = sum(one.size for one in ranges)
+        for size, found in _check(store, header, ranges):
             failures += found
             done += size
             if progress is not None:
-                progress(done, max(done, header.stored_bytes))
+                progress(done, max(done, total))
     return VerifyReport(entry.snapshot_id, level, tuple(failures), len(ends), looked, done)
 
 
@@ -137,7 +144,11 @@ def _wanted(known: KnownMap, level: Level, samples: int) -> Iterator[_Block]:
     if level == "full":
         yield from _data_blocks(known)
     elif level == "sample":
-        total = sum(1 for _ in _data_blocks(known))
+        total = sum(
+            segment.data[::ENTRY_BYTES].count(DATA)  # the kind is an entry's first byte
+            for segments in known.parts.values()
+            for segment in segments
+        )
         chosen = set(secrets.SystemRandom().sample(range(total), min(samples, total)))
         yield from (block for at, block in enumerate(_data_blocks(known)) if at in chosen)
 
@@ -161,10 +172,9 @@ def _groups(blocks: Iterator[_Block], places: frozenset[int]) -> Iterator[list[_
 
 
 def _check(
-    store: ObjectStore, header: Header, group: list[_Block]
+    store: ObjectStore, header: Header, ranges: list[_Range]
 ) -> Iterator[tuple[int, list[Failure]]]:
     """Bytes read and what is wrong, range by range."""
-    ranges = list(_ranges(group, header.packs))
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="verify") as pool:
         results = pool.map(lambda one: _check_range(store, header, one), ranges)
         yield from ((one.size, found) for one, found in zip(ranges, results, strict=True))
@@ -194,29 +204,40 @@ def _check_range(store: ObjectStore, header: Header, one: _Range) -> list[Failur
         data = store.get_range(one.pack, one.offset, one.size)
     except (Corrupt, ObjectMissing) as error:
         return [Failure(one.pack, str(error))]
-    frames: dict[int, bytes | Corrupt] = {}
-    faults = (_block_fault(block, data, one.offset, frames, header) for block in one.blocks)
-    return [Failure(one.pack, fault) for fault in faults if fault]
+    found: list[Failure] = []
+    for _, blocks in itertools.groupby(one.blocks, key=lambda block: block.entry.offset):
+        faults = _frame_faults(list(blocks), data, one.offset, header)
+        found += [Failure(one.pack, fault) for fault in faults]
+    return found
 
 
-def _block_fault(
-    block: _Block, data: bytes, start: int, frames: dict[int, bytes | Corrupt], header: Header
-) -> str | None:
-    entry, where = block.entry, f"{block.part.name} block {block.number}"
-    if entry.offset not in frames:
-        at = entry.offset - start
-        try:
-            frames[entry.offset] = open_frame(entry, data[at : at + entry.stored])
-        except Corrupt as error:
-            frames[entry.offset] = error
-    frame = frames[entry.offset]
+def _frame_faults(blocks: list[_Block], data: bytes, start: int, header: Header) -> Iterator[str]:
+    """What is wrong with blocks that lie in the same place of a pack."""
+    frame: bytes | Corrupt | None = None
+    before: MapEntry | None = None
+    for block in blocks:
+        entry = block.entry
+        if frame is None or before is None or entry[3:7] != before[3:7]:
+            frame, before = _frame(entry, data[entry.offset - start :][: entry.stored]), entry
+        fault = _block_fault(block, frame, header)
+        if fault is not None:
+            yield f"{block.part.name} block {block.number}: {fault}"
+
+
+def _frame(entry: MapEntry, stored: bytes) -> bytes | Corrupt:
+    try:
+        return open_frame(entry, stored)
+    except Corrupt as error:
+        return error
+
+
+def _block_fault(block: _Block, frame: bytes | Corrupt, header: Header) -> str | None:
     if isinstance(frame, Corrupt):
-        return f"{where}: {frame}"
+        return str(frame)
     size = block.part.span(block.number)[1]
     try:
-        plain = block_in_frame(entry, frame, block.part.block_size, size)
+        plain = block_in_frame(block.entry, frame, block.part.block_size, size)
     except Corrupt as error:
-        return f"{where}: {error}"
-    if digest(plain, header.digest_algorithm) != entry.digest:
-        return f"{where}: does not match its digest"
-    return None
+        return str(error)
+    right = digest(plain, header.digest_algorithm) == block.entry.digest
+    return None if right else "does not match its digest"

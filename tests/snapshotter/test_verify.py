@@ -7,7 +7,8 @@ import pytest
 
 from snapshotter import layout
 from snapshotter.errors import ObjectMissing, StoreUnreachable
-from snapshotter.verify import Level, verify
+from snapshotter.format import Level
+from snapshotter.verify import verify
 from tests.snapshotter.bench import DATASET, Bucket
 from tests.snapshotter.faults import FaultyStore
 from tests.snapshotter.images import BLOCK
