@@ -3,8 +3,9 @@
 Atomicity: `apply` and `append_scan` commit rows, new columns, quarantined records, stamps and
 checkpoint in one transaction, or nothing. Idempotence: none is needed, because a checkpoint names
 what was covered; after an error at commit the outcome is unknown: reopen and read `checkpoint()`.
-Threads: one writes at a time, `maintain` and `stamps` included; `query`, `read`, `items`, `freeze`
-and `row_count` may run beside it, and so may what tells the state (`checkpoint`, `columns`).
+Threads: one writes at a time, `stamps` included, and one maintains, beside it only if
+`commits_beside_upkeep`; `query`, `read`, `items`, `freeze` and `row_count` may run beside both, and
+so may what tells the state (`checkpoint`, `columns`).
 Errors: FileUnusable, FileBusy, NoSpace, FormatUnknown of `cdc.errors`; `QueryRefused` for SQL.
 
 Until the scan has ended (`checkpoint.scan.ended_at`), the scan appends unchecked and the stream
@@ -18,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import pyarrow as pa
 
@@ -94,6 +95,27 @@ class FrozenImage:
             if check is not None:
                 check()
 
+    def reopened(self, *, counts: bool) -> Reopened | None:
+        """What the engine finds that opens these very bytes; None for bytes of no engine.
+
+        `counts`: count the rows too where that means to read much of the file.
+        """
+        reopen = getattr(self.parts[0], "reopened", None)
+        return None if reopen is None else cast("Reopened", reopen(self.parts[1:], counts=counts))
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """What the engine found in the bytes of an image. `trouble`: why it could not open them.
+
+    `row_count` None: not counted.
+    """
+
+    checkpoint: Checkpoint | None = None
+    columns: Columns | None = None
+    row_count: int | None = None
+    trouble: str | None = None
+
 
 class FreezeBroken(Exception):
     """The engine wrote its headers while the image was being read: discard it and freeze again."""
@@ -128,9 +150,10 @@ class Maintenance:
 
 
 class Accelerator(Protocol):
-    """A dataset in a local file."""
+    """A dataset in a local file. `commits_beside_upkeep`: `apply` may run beside `maintain`."""
 
     engine: Engine
+    commits_beside_upkeep: bool
     path: Path
     dataset: str
     keys: KeySchema

@@ -8,11 +8,12 @@ open at exactly the noted commit.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from cdc.accelerator import FreezeBroken
+from cdc.accelerator import FreezeBroken, FrozenPart, Reopened
 from cdc.duckdb_blocks import PREAMBLE, MainFile
 
 TAIL_BLOCK_SIZE = 256 * 1024
@@ -37,6 +38,12 @@ class MainPart:
         """Raise FreezeBroken if the engine wrote a header since the freeze began."""
         if self.file.headers() != self.headers:
             raise FreezeBroken(f"{self.file.path} was checkpointed while it was being read")
+
+    def reopened(self, log: Sequence[FrozenPart], *, counts: bool) -> Reopened:
+        """What another engine finds in this file and its log."""
+        from cdc.duckdb_image import reopened  # what it needs is a part of a cold start
+
+        return reopened([self, *log], counts=counts)
 
 
 @dataclass(slots=True)

@@ -14,13 +14,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cdc.accelerator import FreezeBroken
+from cdc.accelerator import FreezeBroken, FrozenPart, Reopened
 from cdc.sqlite_file import PAGE_BYTES, translated
 from cdc.sqlite_wal import WalIndex, WalState, ends_in_commit
 
@@ -34,6 +34,7 @@ _PAUSE_SECONDS = 0.001
 class MainPart:
     """The database file at its length of the freeze."""
 
+    path: Path
     descriptor: int
     index: WalIndex
     state: WalState
@@ -58,6 +59,12 @@ class MainPart:
         size = os.fstat(self.descriptor).st_size
         if not untouched or not (same_log or may_restart) or size != self.length:
             raise FreezeBroken("a checkpoint of SQLite wrote to the file while it was being read")
+
+    def reopened(self, log: Sequence[FrozenPart], *, counts: bool) -> Reopened | None:
+        """What another process finds in this file and its log."""
+        from cdc.sqlite_image import reopened
+
+        return reopened(self.path, [self, *log], counts=counts)
 
 
 @dataclass(slots=True)
@@ -115,7 +122,7 @@ def frozen_parts(
     log: int | None = None
     try:
         parts: list[MainPart | TailPart] = [
-            MainPart(main, index, state, os.fstat(main).st_size),
+            MainPart(path, main, index, state, os.fstat(main).st_size),
         ]
         if not state.main_is_complete:
             with translated(path, "freezing the log"):

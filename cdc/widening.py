@@ -63,6 +63,17 @@ def widened(column: Column, found: Found, *, is_key: bool = False) -> Column | N
     return None if json is None else json[0]
 
 
+def may_become(column: Column, wider: Column) -> bool:
+    """True if `widened` can lead from the one to the other, in one step or more."""
+    match wider.kind:
+        case "text" | "json":
+            return column.kind not in (wider.kind, "json")
+        case "decimal":
+            is_wider = column.kind == "decimal" and column.scale < wider.scale
+            return is_wider or column.kind == "integer"
+    return False
+
+
 _Candidate = tuple[Column, int]
 
 

@@ -118,7 +118,16 @@ class NothingToSnapshot(SnapshotError):
 
 
 class GateRefused(SnapshotError):
-    """The publish gate found reasons against this state; the message names them all."""
+    """The publish gate found reasons against this state; the message names them all.
+
+    `reasons`: of `snapshotter.objections.REASONS`.
+    """
 
     exit_code = 4
     hint = "the newest good snapshot stays; see why the stream or the table is in this state"
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, reasons: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.reasons = reasons

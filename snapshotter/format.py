@@ -224,7 +224,8 @@ class Pointer:
     """`head.json`. `catalog` is newest first; `current` is the id that followers should be at.
 
     `older` is the key of the page that goes on where the catalog ends. Each take-over adds a fork,
-    as does each rollback; `rollbacks` says which of the forks those are.
+    as does each rollback; `rollbacks` says which of the forks those are. `shrink_from`: what was
+    current when a person released a dataset that a mass delete had held.
     """
 
     bucket_id: str
@@ -242,6 +243,15 @@ class Pointer:
     condemned: tuple[Condemned, ...] = ()
     older: str | None = None
     rollbacks: tuple[Rollback, ...] = ()
+    shrink_from: str | None = None
+
+    @property
+    def may_shrink(self) -> bool:
+        """True if a person has agreed that the next snapshot has fewer rows than the current one.
+
+        The next snapshot ends that, whatever it has.
+        """
+        return self.shrink_from is not None and self.shrink_from == self.current
 
     def entry(self, snapshot_id: str) -> CatalogEntry | None:
         """The catalog's entry of a snapshot."""

@@ -1,16 +1,15 @@
-"""The publish gate: may this state become the newest snapshot of the dataset? Pure.
+"""Who may publish what next: the order of generations, lineages and checkpoints. Pure.
 
 fencing    the pointer's generation is ours, or only rollbacks came behind it; same lineage: the
            checkpoint covers the published one, shard by shard; another lineage: its epoch is newer
 hold       no person holds the dataset
-reasons    the checkpoint is expired, or its age unknown (of a table that is read without its
-           stream nothing is resumed); the table is empty and was not before
+
+What speaks against the state itself is in `snapshotter.objections`.
 """
 
 from __future__ import annotations
 
 from cdc import checkpoint as checkpoints
-from cdc.accelerator import FrozenImage
 from cdc.checkpoint import Checkpoint, ShardProgress
 from cdc.position import After, At, End
 from snapshotter.errors import Fenced, Held, NothingToSnapshot
@@ -73,33 +72,6 @@ def check_forward(checkpoint: Checkpoint, entry: CatalogEntry, header: Header | 
             hint="this file is of an earlier bootstrap: restore it from the newest snapshot",
         )
     return False
-
-
-def reasons_against(
-    image: FrozenImage,
-    resumable_until: float | None,
-    previous: CatalogEntry | None,
-    *,
-    now: float,
-    allow_empty: bool,
-) -> tuple[str, ...]:
-    """Why this state may not be published; empty if it may."""
-    reasons = []
-    if resumable_until is None:
-        if image.checkpoint.lineage.has_stream:
-            reasons.append("the age of its checkpoint is unknown")
-    elif resumable_until <= now:
-        hours = (now - resumable_until) / 3600
-        reasons.append(f"its checkpoint expired {hours:.1f} h ago")
-    before = 0 if previous is None else previous.row_count
-    if has_shrunk(image.row_count, before) and not allow_empty:
-        reasons.append(f"it is empty, and the published one has {before} rows")
-    return tuple(reasons)
-
-
-def has_shrunk(row_count: int, before: int) -> bool:
-    """True if a table of `before` rows is left with so few that a person should look first."""
-    return row_count == 0 and before > 0
 
 
 def is_renewal(previous: Header, now: Checkpoint, row_count: int) -> bool:

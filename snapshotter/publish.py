@@ -30,11 +30,10 @@ from snapshotter.assemble import Draft, StoredPart
 from snapshotter.base import find_base, lost_objects
 from snapshotter.blockmap import KnownMap
 from snapshotter.codec import EncodedManifest
-from snapshotter.errors import ObjectMissing, PreconditionFailed, StoreRefused
+from snapshotter.errors import PreconditionFailed, StoreRefused
 from snapshotter.format import DigestAlgorithm, Header, Pointer
 from snapshotter.gatekeeper import Circumstances, Gatekeeper
 from snapshotter.independence import FULL_EVERY_SECONDS, full_is_due
-from snapshotter.objections import Bounds
 from snapshotter.packs import PACK_BYTES, PackWriter
 from snapshotter.publish_report import PublishReport
 from snapshotter.reader import StoredPointer
@@ -68,7 +67,6 @@ class Publisher:
         full_every: float = FULL_EVERY_SECONDS,
         producer: str = "snowmelt",
         pack_bytes: int = PACK_BYTES,
-        bounds: Bounds = Bounds(),  # noqa: B008 - frozen
     ) -> None:
         self.dataset = layout.check_dataset(dataset)
         self.generation: int | None = None
@@ -79,7 +77,7 @@ class Publisher:
         self._full_every = full_every
         self._producer = producer
         self._pack_bytes = pack_bytes
-        self._gatekeeper = Gatekeeper(store, dataset, bounds)
+        self._gatekeeper = Gatekeeper(store, dataset)
         self._known: KnownMap | None = None
         self._last_ms = 0
         self._published = 0
@@ -117,7 +115,7 @@ class Publisher:
         """Make the frozen image the current snapshot.
 
         `full`: share nothing with older snapshots; None: if that is due. Raises also FreezeBroken
-        (freeze again), NothingToSnapshot and GateRefused.
+        (freeze again), NothingToSnapshot and GateRefused, if what is `given` does not overrule it.
         """
         started = time.monotonic()
         self._reach(image.checkpoint.generation)
@@ -127,12 +125,16 @@ class Publisher:
         gate.check_finished(image.checkpoint)
         prove = self._published % _PROVE_EVERY == 0
         base = find_base(self._store, pointer, image.checkpoint, self._known, prove=prove)
-        self._check_gate(image, pointer, allow_empty=allow_empty)
+        until = self._resumable_until(image)
+        header = base.published
+        overruled = self._gatekeeper.check(image, pointer, header, until, given, thorough=prove)
         if full is None:
             full = self.full_is_due(base.known)
         draft = self._draft(image, None if full else base.known)
         parts, packs = self._store_parts(image, draft, progress)
         image.verify_unchanged()
+        if prove:
+            self._gatekeeper.check_kept([*packs.names.values()][:1], given)
         encoded, known = assemble.assemble(image, draft, parts, packs.names, packs.sizes)
         self._store_manifest(draft, encoded)
         self._make_current(draft, encoded, seen)  # last: now it exists
@@ -152,6 +154,7 @@ class Publisher:
             renewal=base.header is not None
             and gate.is_renewal(base.header, image.checkpoint, image.row_count),
             full=draft.base is None,
+            overruled=overruled,
         )
 
     def full_is_due(self, known: KnownMap | None = None) -> bool:
@@ -178,17 +181,6 @@ class Publisher:
         if self.generation is None:
             raise RuntimeError("take_over comes before everything else")
         return self.generation
-
-    def _check_gate(self, image: FrozenImage, pointer: Pointer, *, allow_empty: bool) -> None:
-        reasons = gate.reasons_against(
-            image,
-            self._resumable_until(image),
-            catalog.newest_good(pointer),
-            now=self._store.now(),
-            allow_empty=allow_empty,
-        )
-        if reasons:
-            raise GateRefused(f"{self.dataset} is not published: {', and '.join(reasons)}")
 
     def _resumable_until(self, image: FrozenImage) -> float | None:
         return checkpoints.resumable_until(

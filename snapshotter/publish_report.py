@@ -11,7 +11,8 @@ class PublishReport:
 
     `new_bytes`: packs and manifest that were added. `stored_bytes`: all frames that the snapshot
     refers to. `packs_emptied`: whose live blocks are among the new ones. `renewal`: no record had
-    been applied since the snapshot before. `full`: it shares nothing with older ones.
+    been applied since the snapshot before. `full`: it shares nothing with older ones. `overruled`:
+    what spoke against it, and a person published all the same (`snapshotter.objections`).
     """
 
     snapshot_id: str
@@ -25,3 +26,4 @@ class PublishReport:
     duration_seconds: float
     renewal: bool
     full: bool
+    overruled: tuple[str, ...] = ()

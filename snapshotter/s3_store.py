@@ -211,4 +211,5 @@ class S3Store:
 
 
 def _info(key: str, facts: Mapping[str, Any], size: int) -> ObjectInfo:
-    return ObjectInfo(key, int(size), str(facts["ETag"]), facts["LastModified"].timestamp())
+    modified_at = facts["LastModified"].timestamp()
+    return ObjectInfo(key, int(size), str(facts["ETag"]), modified_at, facts.get("Expiration"))

@@ -95,6 +95,7 @@ class _Pointer(msgspec.Struct, forbid_unknown_fields=True):
     condemned: Annotated[list[tuple[_Text, float]], Meta(max_length=CONDEMNED_LIMIT)] = []
     older: _Text | None = None
     rollbacks: Annotated[list[tuple[_Count, _Text, _Count]], Meta(max_length=ROLLBACK_LIMIT)] = []
+    shrink_from: _Text | None = None
 
 
 class _Page(msgspec.Struct, forbid_unknown_fields=True):
@@ -185,6 +186,7 @@ def encode_pointer(pointer: Pointer, algorithm: DigestAlgorithm = "blake3") -> b
             ],
             older=pointer.older and layout.page_of_key(pointer.dataset, pointer.older),
             rollbacks=[(r.generation, r.lineage_id, r.version) for r in pointer.rollbacks],
+            shrink_from=pointer.shrink_from,
         ),
         algorithm,
     )
@@ -218,6 +220,7 @@ def decode_pointer(data: bytes, dataset: str) -> Pointer:
             ),
             older=None if raw.older is None else layout.page_key(dataset, raw.older),
             rollbacks=tuple(Rollback(*each) for each in raw.rollbacks),
+            shrink_from=raw.shrink_from,
         )
     except ValueError as error:
         raise Corrupt(f"{where}: {error}") from error

@@ -17,12 +17,17 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """One object. `modified_at`: epoch seconds by the store's clock. `etag` is opaque."""
+    """One object. `modified_at`: epoch seconds by the store's clock. `etag` is opaque.
+
+    `expires`: what the store says of a rule by which it deletes the object; None if there is none,
+    or if it was not asked (`list`).
+    """
 
     key: str
     size: int
     etag: str
     modified_at: float
+    expires: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from cdc.capture_status import CaptureStatus
 from cdc.errors import CdcError
 from snapshotter import gate
 from snapshotter.errors import Fenced, GateRefused, Held, NothingToSnapshot, SnapshotError
+from snapshotter.gatekeeper import Circumstances
 from snapshotter.publish import Publisher
 from snapshotter.publish_report import PublishReport
 from snapshotter.reader import read_pointer
@@ -214,7 +215,7 @@ class Producer:
                         image,
                         reason=reason,
                         progress=lambda _done, _total: self._go_on(found.capture),
-                        allow_empty=self._plan.section.params.allow_empty,
+                        given=Circumstances(allow_empty=self._plan.section.params.allow_empty),
                     )
                 except FreezeBroken:
                     if attempt + 1 == _FREEZE_TRIES:

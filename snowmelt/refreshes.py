@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cdc.checkpoint import Checkpoint
-from snapshotter.gate import has_shrunk
+from snapshotter.objections import has_vanished
 
 
 def due_at(served: Checkpoint, interval_seconds: float) -> float:
@@ -38,7 +38,7 @@ def why_refused(row_count: int, before: int, *, allow_empty: bool) -> str | None
     """Why a file of so many rows may not replace one of `before` (0: there is none), or None."""
     if allow_empty:
         return None
-    if has_shrunk(row_count, before):
+    if has_vanished(row_count, before):
         return f"{row_count} items were read, and what is served has {before}"
     return "it is empty" if row_count == 0 else None
 

@@ -101,9 +101,9 @@ MUTANTS = (
     ),
     Mutant(
         "no-gate-before-publishing",
-        "snapshotter/publish.py",
-        "        self._check_gate(image, pointer, allow_empty=allow_empty)\n",
-        "",
+        "snapshotter/gatekeeper.py",
+        "        if not found or (given.force",
+        "        if found or (given.force",
         "tests/snapshotter/test_publish.py::test_an_expired_checkpoint_is_not_published",
     ),
     Mutant(

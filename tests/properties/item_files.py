@@ -19,12 +19,13 @@ from cdc.batch import Batch
 from cdc.checkpoint import Checkpoint
 from cdc.column_rules import ColumnRules
 from cdc.decode import Decoder, ShardRecords
-from cdc.engines import open_accelerator
+from cdc.engines import examine, open_accelerator
 from cdc.keys import Item, KeySchema
-from cdc.rebuild import canonical_item
+from cdc.rebuild import ItemSetDigest, canonical_item
 from cdc.records import StreamRecord
 from restorer.facts import Policy
 from restorer.restore import RestoreRequest, restore
+from snapshotter.gatekeeper import Circumstances
 from snapshotter.publish import Publisher
 from tests.properties.items import key_of
 from tests.restorer.published import directory_store
@@ -115,7 +116,12 @@ class Items:
             pass
 
     def reopen(self) -> None:
+        columns = self.file.columns()
         self.file.close()
+        wanted = ItemSetDigest()
+        wanted.add_all(self.model.values())
+        found = examine(self.engine, self.path, DATASET, columns)
+        assert (found.count, found.hexdigest()) == (wanted.count, wanted.hexdigest())
         self.file = open_accelerator(self.engine, self.path, DATASET)
         self._lay_out()
 
@@ -123,7 +129,7 @@ class Items:
         """Publish, restore elsewhere, and follow on with that file."""
         with self.file.freeze() as image:
             columns = image.columns
-            self.publisher.publish(image, reason="test", allow_empty=True)
+            self.publisher.publish(image, reason="test", given=Circumstances(allow_empty=True))
         self.file.close()
         self.restores += 1
         self.path = self.home / f"restored-{self.restores}.{self.engine}"

@@ -23,6 +23,7 @@ from snapshotter.errors import (
     StoreUnreachable,
 )
 from snapshotter.format import CATALOG_LIMIT, Condemned, Fork
+from snapshotter.gatekeeper import Circumstances
 from snapshotter.reader import read_catalog, read_pointer
 from snapshotter.swap import new_attempt_id, swap_pointer
 from tests.snapshotter.bench import DATASET, Bucket
@@ -335,7 +336,7 @@ def test_an_empty_table_replaces_a_filled_one_only_when_allowed(bucket: Bucket) 
     bucket.publish(publisher, MAIN, 1, row_count=3)
     with pytest.raises(GateRefused, match="it is empty, and the published one has 3 rows"):
         bucket.publish(publisher, MAIN, 2, row_count=0)
-    bucket.publish(publisher, MAIN, 2, row_count=0, allow_empty=True)
+    bucket.publish(publisher, MAIN, 2, row_count=0, given=Circumstances(allow_empty=True))
 
     assert bucket.header().row_count == 0
 
