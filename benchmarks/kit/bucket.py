@@ -96,6 +96,14 @@ class Files:
         else:
             self._client.delete_object(Bucket=self._root, Key=key)
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Bytes of each object of a bucket below a prefix."""
+        assert self._client is not None
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._root, Prefix=prefix
+        )
+        return {each["Key"]: each["Size"] for page in pages for each in page.get("Contents", ())}
+
 
 def _client(place: Place) -> Any:
     import boto3

@@ -87,6 +87,14 @@ def run(target: str, params: dict[str, Any], python: str = sys.executable) -> di
     return result
 
 
+def rss_mib() -> float:
+    """Resident memory of this process now; 0 where Linux does not tell."""
+    with suppress(OSError):
+        lines = _STATUS.read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) / 1024
+    return 0.0
+
+
 def _cpu_seconds() -> float:
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime

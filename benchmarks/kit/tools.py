@@ -24,6 +24,12 @@ class Tool:
     python: str
     version: str
 
+    def program(self, name: str) -> Path:
+        """A program of the environment: the binary, where its script would start Python first."""
+        home = Path(self.python).parent
+        inside = list(home.parent.glob(f"lib/python*/site-packages/{name}/bin/{name}"))
+        return inside[0] if inside else home / name
+
 
 class NotInstalled(Exception):
     """Why an environment cannot be had, on one line."""

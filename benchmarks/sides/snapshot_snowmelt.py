@@ -1,104 +1,121 @@
-"""Snowmelt's snapshots of one live file.
+"""Snowmelt's snapshots of one live file: a full one, then after each share of random updates.
 
-A full one, one after each share of changed rows, and a full one beside a writer that never rests,
-whose waits are timed.
+Rows are updated by the product's own `apply`, with upkeep as capture calls it. A share's figures
+are those of two snapshots together: one at once, with changes in the log and in unfolded deltas,
+and one when all of them were folded and the log is empty. So every byte that an update costs is
+counted, also what is stored twice. Pages that changed are counted on the side, from the image.
 """
 
 from __future__ import annotations
 
-import itertools
 import shutil
+import sqlite3
 import tempfile
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from blake3 import blake3
+
 from benchmarks.kit.bucket import new_prefix, store_of
-from benchmarks.kit.child import measured
+from benchmarks.kit.child import measured, rss_mib
+from benchmarks.kit.counted import Counted
 from benchmarks.workload import files, rows
 from benchmarks.workload.content import DATASET, file_digest
-from cdc.accelerator import Accelerator
-from cdc.batch import Batch
+from cdc.accelerator import Accelerator, FrozenPart
 from cdc.engines import open_accelerator
 from restorer.facts import Policy
 from restorer.restore import RestoreRequest, restore
 from snapshotter.publish import Publisher
-from snapshotter.store import ObjectStore
 
-_MIB = 1024 * 1024
-_WRITER_ROWS = 100
-_REST_SECONDS = 0.01
-Measures = dict[str, dict[str, float]]
+BATCH_ROWS = 20_000
+Figures = dict[str, float]
 
 
 def run(params: dict[str, Any]) -> dict[str, Any]:
-    """Every measure, in one life of the file and of the publisher."""
+    """Every snapshot, in one life of the file and of the publisher; by share, "full" first."""
     engine, total = params["engine"], params["rows"]
     with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
-        path = Path(directory) / f"{DATASET}.{engine}"
-        shutil.copyfile(params["states"][0]["path"], path)
-        accelerator = open_accelerator(engine, path, DATASET)
-        store = store_of(params["place"], new_prefix())
-        publisher = Publisher(store, DATASET, holder="benchmark")
-        publisher.take_over()
-        measures: Measures = {params["measures"][0]: _publish(accelerator, publisher)}
-        for revision, count in enumerate(params["changed"], start=2):
-            files.apply(accelerator, rows.changes(total, count, revision=revision))
-            measures[params["measures"][revision - 1]] = _publish(accelerator, publisher)
-        content = _restored(store, Path(directory), engine) if params["verify"] else None
-        measures[params["stall_measure"]] = _stall(accelerator, publisher, total)
-        accelerator.close()
-    return {"measures": measures, "content": content}
+        path = Path(directory) / "live"
+        shutil.copyfile(params["live"], path)
+        store = Counted(store_of(params["place"], new_prefix()))
+        with closing(open_accelerator(engine, path, DATASET)) as accelerator:
+            publisher = Publisher(store, DATASET, holder="benchmark")
+            publisher.take_over()
+            store.taken()
+            told = {"full": _publish(accelerator, publisher, store)}
+            digests = _digests(accelerator)
+            for revision, (share, count) in enumerate(params["changed"].items(), start=2):
+                changes = rows.changes(total, count, revision=revision, batch_rows=BATCH_ROWS)
+                files.apply(accelerator, changes)
+                before = _publish(accelerator, publisher, store)
+                while accelerator.maintain(idle=True).is_pending:
+                    pass
+                after = _publish(accelerator, publisher, store)
+                old, digests = digests, _digests(accelerator)
+                told[share] = _together(before, after) | {"changed_bytes": _changed(old, digests)}
+        is_same = _is_same(store, path, Path(directory), engine) if params["verify"] else None
+    return {"snapshots": told, "content_ok": is_same}
 
 
-def _publish(
-    accelerator: Accelerator, publisher: Publisher, *, full: bool = False
-) -> dict[str, float]:
+def _publish(accelerator: Accelerator, publisher: Publisher, store: Counted) -> Figures:
+    rss = rss_mib()
     with measured() as span, accelerator.freeze() as image:
-        report = publisher.publish(image, reason="benchmark", full=full)
-    return span.metrics(uploaded_mib=report.new_bytes / _MIB)
+        report = publisher.publish(image, reason="benchmark")
+    return {
+        "seconds": span.seconds,
+        "cpu_seconds": span.cpu_seconds,
+        "peak_rss_mib": span.peak_rss_mib,
+        "grown_rss_mib": span.peak_rss_mib - rss,
+        "blocks_new": report.blocks_new,
+        **store.taken(),
+    }
 
 
-def _restored(store: ObjectStore, directory: Path, engine: Any) -> str:
-    target = directory / f"restored.{engine}"
+def _together(before: Figures, after: Figures) -> Figures:
+    sums = {name: before[name] + after[name] for name in before if not name.endswith("rss_mib")}
+    peaks = {name: max(before[name], after[name]) for name in before if name.endswith("rss_mib")}
+    parts = {
+        f"{name}_{when}": of[name]
+        for when, of in (("before_fold", before), ("after_fold", after))
+        for name in ("uploaded_bytes", "seconds")
+    }
+    return sums | peaks | parts
+
+
+def _digests(accelerator: Accelerator) -> dict[int, tuple[bytes, int]]:
+    """Digest and size of each used page of the main file, by number; nothing of Snowmelt's map."""
+    with accelerator.freeze() as image:
+        part, *tail = image.parts
+        assert not tail or tail[0].length < 2**20, "the log was not emptied"
+        found = {}
+        at_once = max(1, (4 << 20) // part.block_size)
+        count = -(-(part.length - part.preamble) // part.block_size)
+        for first in range(0, count, at_once):
+            data = part.read(part.preamble + first * part.block_size, at_once * part.block_size)
+            for slot in range(0, len(data), part.block_size):
+                number = first + slot // part.block_size
+                if _is_used(part, number):
+                    page = data[slot : slot + part.block_size]
+                    found[number] = blake3(page).digest(), len(page)
+    return found
+
+
+def _is_used(part: FrozenPart, number: int) -> bool:
+    return part.used is None or number + bool(part.preamble) in part.used
+
+
+def _changed(old: dict[int, tuple[bytes, int]], new: dict[int, tuple[bytes, int]]) -> int:
+    return sum(page[1] for number, page in new.items() if old.get(number) != page)
+
+
+def _is_same(store: Counted, path: Path, directory: Path, engine: Any) -> bool:
+    """True if the last snapshot restores to the rows that the live file holds."""
+    target = directory / "restored"
     restore(store, DATASET, target, RestoreRequest(Policy(role="operator")))
-    return file_digest(engine, target)
-
-
-def _stall(accelerator: Accelerator, publisher: Publisher, total: int) -> dict[str, float]:
-    """The longest commit beside a full publish and just after it, and in quiet times."""
-    count = min(total, 20_000)
-    batches = list(rows.changes(total, count, revision=99, batch_rows=_WRITER_ROWS))
-    with _writing(accelerator, batches) as waits:
-        time.sleep(2.0)
-        quiet = max(waits)
-        waits.clear()
-        publisher_report = _publish(accelerator, publisher, full=True)
-        time.sleep(1.0)  # what the freeze held off is done now
-    return {"stall_ms": max(waits) * 1000, "quiet_ms": quiet * 1000, **publisher_report}
-
-
-@contextmanager
-def _writing(accelerator: Accelerator, batches: list[Batch]) -> Iterator[list[float]]:
-    """A thread that commits 100 rows again and again; the seconds that each commit took."""
-    waits: list[float] = []
-    stopped = threading.Event()
-
-    def write() -> None:
-        for batch in itertools.cycle(batches):
-            started = time.perf_counter()
-            files.apply(accelerator, [batch])
-            waits.append(time.perf_counter() - started)
-            if stopped.wait(_REST_SECONDS):
-                return
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        yield waits
-    finally:
-        stopped.set()
-        thread.join()
+    if engine == "duckdb":
+        return file_digest(engine, target) == file_digest(engine, path)
+    with closing(sqlite3.connect(path)) as one, closing(sqlite3.connect(target)) as other:
+        found = (each.execute(f"SELECT * FROM {DATASET}") for each in (one, other))
+        return all(mine == theirs for mine, theirs in zip_longest(*found))

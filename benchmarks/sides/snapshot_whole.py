@@ -1,113 +1,100 @@
-"""Snapshots of whole files: the naive way and the competent simple one.
+"""Who copies whole files, and litestream: what others do to get a live file into a bucket.
 
-Naive: checkpoint, close the database, upload the file with boto3, open it again; nothing is written
-meanwhile. Competent: checkpoint, close, copy the file beside, open it again, then compress the copy
-(zstd -3, all cores) and upload that. The writer waits for as long as the database is closed. Both
-have a compact file of one plain table, checkpointed before, which is kind.
+The whole copy is kind: a compact file that nobody writes meanwhile, compressed (zstd -3, all cores)
+and sent by s5cmd. Litestream follows a SQLite file in which the same rows are updated by the same
+`apply`; each of its figures is one `replicate -once`, from its start to its end, after which all
+that was committed lies in the bucket.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
-import sqlite3
+import subprocess
 import tempfile
-import time
-from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kit.bucket import Files, new_prefix
-from benchmarks.kit.child import measured, preload
-from benchmarks.workload.content import file_digest
-from benchmarks.workload.packed import compress, decompress
+from benchmarks.kit.bucket import Files, Place, new_prefix
+from benchmarks.kit.child import measured
+from benchmarks.sides.snapshot_snowmelt import BATCH_ROWS
+from benchmarks.workload import rows
+from benchmarks.workload.content import DATASET
+from benchmarks.workload.packed import compress
+from cdc.engines import open_accelerator
 
-_MIB = 1024 * 1024
-# From the live file, with a place for more files, to what was uploaded; seconds of the stall.
-Way = Callable[[str, Path, Files, str], tuple[int, float]]
-
-
-def naive(params: dict[str, Any]) -> dict[str, Any]:
-    """Stop, upload the file, go on."""
-    return _run(params, _upload_file)
+Figures = dict[str, float]
 
 
-def competent(params: dict[str, Any]) -> dict[str, Any]:
-    """Stop, copy, go on; compress the copy and upload it."""
-    return _run(params, _upload_compressed)
-
-
-def _run(params: dict[str, Any], way: Way) -> dict[str, Any]:
-    files, key = Files(params["place"]), new_prefix()
-    measures: dict[str, dict[str, float]] = {}
-    stalls: list[float] = []
-    content = None
-    if params["engine"] == "duckdb":
-        preload("duckdb")
+def whole_copy(params: dict[str, Any]) -> dict[str, Any]:
+    """Compress the file, send it."""
+    place: Place = params["place"]
     with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
-        path = Path(directory) / f"items.{params['engine']}"
-        for measure, state in zip(params["measures"], params["states"], strict=True):
-            shutil.copyfile(state["plain"], path)
-            with measured() as span:
-                size, stall_seconds = way(params["engine"], path, files, key)
-            measures[measure] = span.metrics(uploaded_mib=size / _MIB)
-            stalls.append(stall_seconds)
-        if params["verify"]:
-            content = _downloaded(params["engine"], way, files, key, path)
-        files.delete(key)
-    first = measures[params["measures"][0]]
-    measures[params["stall_measure"]] = {"stall_ms": stalls[0] * 1000, **first}
-    return {"measures": measures, "content": content}
+        packed = Path(directory) / "packed"
+        key = f"{new_prefix()}.zst"
+        with measured() as span:
+            compress(Path(params["compact"]), packed)
+            if params["s5cmd"] is None:
+                Files(place).upload(packed, key)
+            else:
+                remote = f"s3://{place['root']}/{key}"
+                command = [params["s5cmd"], "--endpoint-url", place["endpoint"], "cp"]
+                _call([*command, str(packed), remote], place)
+        size = packed.stat().st_size
+        Files(place).delete(key)
+    return span.metrics(uploaded_bytes=size)
 
 
-def _upload_file(engine: str, path: Path, files: Files, key: str) -> tuple[int, float]:
-    started = time.perf_counter()
-    _checkpoint(engine, path)
-    files.upload(path, key)
-    _reopen(engine, path)
-    return path.stat().st_size, time.perf_counter() - started
+def litestream(params: dict[str, Any]) -> dict[str, Any]:
+    """A first copy of everything, then what each share of updates costs."""
+    place, total, prefix = params["place"], params["rows"], new_prefix()
+    with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
+        path, settings = Path(directory) / "live", Path(directory) / "litestream.yml"
+        shutil.copyfile(params["live"], path)
+        settings.write_text(_settings(path, place, prefix))
+        command = [params["litestream"], "replicate", "-once", "-config", str(settings)]
+        files = Files(place)
+        with closing(open_accelerator("sqlite", path, DATASET)) as accelerator:
+            told = {"full": _replicated(command, place, files, prefix)}
+            current = accelerator.checkpoint()
+            assert current is not None
+            for revision, (share, count) in enumerate(params["changed"].items(), start=2):
+                for batch in rows.changes(total, count, revision=revision, batch_rows=BATCH_ROWS):
+                    current = current.next()
+                    accelerator.apply(batch, current)  # its log is litestream's to move
+                told[share] = _replicated(command, place, files, prefix)
+    return told
 
 
-def _upload_compressed(engine: str, path: Path, files: Files, key: str) -> tuple[int, float]:
-    copy = path.with_suffix(".copy")
-    started = time.perf_counter()
-    _checkpoint(engine, path)
-    shutil.copyfile(path, copy)
-    _reopen(engine, path)
-    stall_seconds = time.perf_counter() - started
-    packed = compress(copy, path.with_suffix(".zst"))
-    files.upload(packed, key)
-    return packed.stat().st_size, stall_seconds
+def _replicated(command: list[str], place: Place, files: Files, prefix: str) -> Figures:
+    before = files.sizes(prefix)
+    with measured() as span:
+        _call(command, place)
+    after = files.sizes(prefix)
+    new = sum(size for key, size in after.items() if before.get(key) != size)
+    return span.metrics(uploaded_bytes=new)
 
 
-def _checkpoint(engine: str, path: Path) -> None:
-    """Open and close: what a writer that stops does with its log."""
-    if engine == "duckdb":
-        import duckdb
-
-        with duckdb.connect(str(path)) as connection:
-            connection.execute("CHECKPOINT")
-    else:
-        writer = sqlite3.connect(path)
-        writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        writer.close()
-
-
-def _reopen(engine: str, path: Path) -> None:
-    text = "SELECT * FROM items LIMIT 1"
-    if engine == "duckdb":
-        import duckdb
-
-        with duckdb.connect(str(path)) as connection:
-            connection.execute(text).fetchall()
-    else:
-        reader = sqlite3.connect(path)
-        reader.execute(text).fetchall()
-        reader.close()
+def _settings(path: Path, place: Place, prefix: str) -> str:
+    return f"""
+dbs:
+  - path: {path}
+    replica:
+      type: s3
+      bucket: {place["root"]}
+      path: {prefix}
+      endpoint: {place["endpoint"]}
+      region: {place["region"]}
+      force-path-style: true
+"""
 
 
-def _downloaded(engine: Any, way: Way, files: Files, key: str, path: Path) -> str:
-    target = path.with_suffix(".down")
-    files.download(key, target)
-    if way is _upload_compressed:
-        target = decompress(target, path.with_suffix(".plain"))
-    return file_digest(engine, target)
+def _call(command: list[str], place: Place) -> None:
+    environment = {
+        **os.environ,
+        "AWS_ACCESS_KEY_ID": place["key"],
+        "AWS_SECRET_ACCESS_KEY": place["secret"],
+        "AWS_REGION": place["region"],
+    }
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
