@@ -11,6 +11,7 @@ moved in between, it is looked again. Sweeping needs no more than to read and to
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from snapshotter import gate, layout, pruning, reader, retention, sealed, swap
 from snapshotter.assemble import objects_of
 from snapshotter.catalog_change import algorithm_of, paged
 from snapshotter.errors import Corrupt, ObjectMissing, PreconditionFailed
-from snapshotter.format import POINTER_LIMIT, CatalogEntry, Condemned, Header, Pointer
+from snapshotter.format import POINTER_LIMIT, CatalogEntry, Condemned, Pointer
 from snapshotter.pruning import Plan
 from snapshotter.reader import StoredPointer
 from snapshotter.retention import Retention
@@ -56,7 +57,8 @@ class Pruner:
         self._dataset = dataset
         self._retention = keeps
         self._grace = grace
-        self._headers: dict[str, Header | None] = {}
+        # By snapshot; keys are shared, because thousands of snapshots name the same packs.
+        self._needs: dict[str, tuple[str, ...]] = {}
 
     def look(self) -> Look:
         """The plan; nothing is changed."""
@@ -149,21 +151,20 @@ class Pruner:
         """Keys of all that the snapshots which stay refer to."""
         gone = {entry.snapshot_id for entry in going}
         stay = [entry for entry in whole.catalog if entry.snapshot_id not in gone]
-        fresh = [entry for entry in stay if entry.snapshot_id not in self._headers]
+        fresh = [entry for entry in stay if entry.snapshot_id not in self._needs]
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="prune") as pool:
-            for entry, header in zip(fresh, pool.map(self._header, fresh), strict=True):
-                self._headers[entry.snapshot_id] = header
-        headers = (self._headers[entry.snapshot_id] for entry in stay)
-        needed = (objects_of(header) for header in headers if header is not None)
-        return frozenset(entry.manifest for entry in stay).union(*needed)
+            read = dict(zip(fresh, pool.map(self._needed_by, fresh), strict=True))
+        needs = self._needs | {entry.snapshot_id: keys for entry, keys in read.items()}
+        self._needs = {entry.snapshot_id: needs[entry.snapshot_id] for entry in stay}
+        return frozenset(entry.manifest for entry in stay).union(*self._needs.values())
 
-    def _header(self, entry: CatalogEntry) -> Header | None:
-        """None for a quarantined snapshot that nobody can read: it needs nothing."""
+    def _needed_by(self, entry: CatalogEntry) -> tuple[str, ...]:
+        """A quarantined snapshot that nobody can read needs nothing."""
         try:
-            return reader.read_header(self._store, entry)
+            return tuple(map(sys.intern, objects_of(reader.read_header(self._store, entry))))
         except (Corrupt, ObjectMissing) as error:
             if entry.quarantined is not None:
-                return None
+                return ()
             raise Corrupt(
                 f"{entry.snapshot_id} cannot be read, so nobody knows what it needs: {error}",
                 hint=f"`snowmelt snapshots quarantine {entry.snapshot_id}`, then prune again",

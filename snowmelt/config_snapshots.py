@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from snapshotter.errors import StoreRefused
+from snapshotter.independence import FULL_EVERY_SECONDS
 from snapshotter.location import ServerSideEncryption, parse_location
 from snapshotter.pruning import GRACE_SECONDS
 from snapshotter.retention import Retention
@@ -14,6 +15,7 @@ from snowmelt.durations import Duration
 from snowmelt.parameters import checked_url
 
 _LEAST_GRACE_SECONDS = 3600.0
+_LEAST_FULL_SECONDS = 3600.0
 _LOCATION_SCHEMES = ("s3://", "file://", "memory://", "gs://", "abfs://")
 
 
@@ -71,6 +73,7 @@ class SnapshotsSection(_Section):
     keep_last: Annotated[int, Field(ge=1)] | None = None
     keep_for: Duration | None = None
     prune_grace: Duration = GRACE_SECONDS
+    full_every: Duration = FULL_EVERY_SECONDS
     params: SnapshotParameters = SnapshotParameters()
 
     @field_validator("location")
@@ -90,6 +93,13 @@ class SnapshotsSection(_Section):
     def _longer_than_a_restore(cls, value: float) -> float:
         if value < _LEAST_GRACE_SECONDS:
             raise ValueError("must be at least 1h: no restore may take longer")
+        return value
+
+    @field_validator("full_every")
+    @classmethod
+    def _leaves_room_for_increments(cls, value: float) -> float:
+        if value < _LEAST_FULL_SECONDS:
+            raise ValueError("must be at least 1h: a full snapshot is a copy of the whole file")
         return value
 
     @property

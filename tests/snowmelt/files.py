@@ -25,6 +25,7 @@ snapshots:
   keep_last: 100
   keep_for: 7d
   prune_grace: 36h
+  full_every: 3d
   params: { s3_region: us-east-2, s3_endpoint: null, s3_auth: iam_role }
 datasets:
   - from: dynamodb:pipelines

@@ -44,6 +44,7 @@ def test_a_file_with_everything_is_read_to_the_letter() -> None:
     assert loaded.config.snapshots is not None
     assert loaded.config.snapshots.retention == Retention(keep_last=100, keep_for=7 * 86400)
     assert loaded.config.snapshots.prune_grace == 36 * 3600
+    assert loaded.config.snapshots.full_every == 3 * 86400
 
 
 def test_the_peers_file_is_read_as_it_is() -> None:
@@ -433,6 +434,11 @@ MISTAKES = {
         "prune_grace: 36h",
         "prune_grace: 5m",
         "snapshots.prune_grace: must be at least 1h: no restore may take longer",
+    ),
+    "a full snapshot each minute": (
+        "full_every: 3d",
+        "full_every: 1m",
+        "snapshots.full_every: must be at least 1h: a full snapshot is a copy of the whole file",
     ),
     "role": (
         "role: central",

@@ -13,6 +13,7 @@ from tests.snowmelt.test_config import MISTAKES
 
 # Rules that join keys, or that need more than a shape, are left to `config check`.
 BEYOND_A_SHAPE = {
+    "a full snapshot each minute",
     "a grace shorter than a restore",
     "S3 endpoint",
     "S3 keys",
