@@ -96,6 +96,11 @@ class Committer:
         """What a stream without order brought for nothing."""
         return Dropped() if self._sifter is None else self._sifter.dropped
 
+    @property
+    def is_of_older_generation(self) -> bool:
+        """True until the first commit behind a take-over."""
+        return self.checkpoint.generation < self._generation()
+
     def maintain(self, *, idle: bool) -> Maintenance:
         """The file's upkeep; it is told which stamps nobody will ask for any more.
 

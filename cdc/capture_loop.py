@@ -114,6 +114,8 @@ class Loop:
             self._maintain(is_idle=True)
         elif self._upkeep_is_pending:
             self._maintain(is_idle=False)
+        if self._committer.is_of_older_generation:
+            self._commit_proofs()  # who took over publishes nothing before
         if now >= self._show_at:
             self._show(now)
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from snapshotter.errors import StoreRefused
 from snapshotter.independence import FULL_EVERY_SECONDS
+from snapshotter.lease import LEASE_SECONDS
 from snapshotter.location import ServerSideEncryption, parse_location
 from snapshotter.pruning import GRACE_SECONDS
 from snapshotter.retention import Retention
@@ -15,6 +16,8 @@ from snowmelt.durations import Duration
 from snowmelt.parameters import checked_url
 
 _LEAST_GRACE_SECONDS = 3600.0
+_LEAST_LEASE_SECONDS = 3.0
+_MOST_LEASE_SECONDS = 3600.0
 _LEAST_FULL_SECONDS = 3600.0
 _LOCATION_SCHEMES = ("s3://", "file://", "memory://", "gs://", "abfs://")
 
@@ -73,6 +76,7 @@ class SnapshotsSection(_Section):
     keep_last: Annotated[int, Field(ge=1)] | None = None
     keep_for: Duration | None = None
     prune_grace: Duration = GRACE_SECONDS
+    lease: Duration = LEASE_SECONDS
     full_every: Duration = FULL_EVERY_SECONDS
     params: SnapshotParameters = SnapshotParameters()
 
@@ -100,6 +104,13 @@ class SnapshotsSection(_Section):
     def _leaves_room_for_increments(cls, value: float) -> float:
         if value < _LEAST_FULL_SECONDS:
             raise ValueError("must be at least 1h: a full snapshot is a copy of the whole file")
+        return value
+
+    @field_validator("lease")
+    @classmethod
+    def _survives_a_pause(cls, value: float) -> float:
+        if not _LEAST_LEASE_SECONDS <= value <= _MOST_LEASE_SECONDS:
+            raise ValueError("must be between 3s and 1h")
         return value
 
     @property

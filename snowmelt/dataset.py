@@ -54,15 +54,11 @@ class DatasetRuntime:
         self._capturing = Capturing(plan, self._clockwork, self._stop, self._condition.works)
         self._restored: Mapping[str, Any] | None = None
         self._rebuild_wanted = self._rebuilding = False
-        self._refreshing: Refreshing | None = None
-        if plan.refresh_seconds is not None:
-            parts = (self._serving, self._capturing, self._condition, self._clockwork)
-            self._refreshing = Refreshing(plan, *parts)
+        parts = (self._serving, self._capturing, self._condition, self._clockwork)
+        self._refreshing = None if plan.refresh_seconds is None else Refreshing(plan, *parts)
         self._look = self._refreshing.published if self._refreshing else self._capturing.status
-        self._producer: Producer | None = None
-        if plan.publishes:
-            asks = (self._snapshotable, self._look, self._yield_bootstrap)
-            self._producer = Producer(plan, *asks, self._clockwork)
+        asks = (self._snapshotable, self._look, self._yield_bootstrap)
+        self._producer = Producer(plan, *asks, self._clockwork) if plan.publishes else None
 
     # ------------------------------------------------------------ from outside
 
@@ -132,6 +128,8 @@ class DatasetRuntime:
                 self._close()
             if not self._stop.is_set():
                 self._clockwork.wait(self._stop, self._condition.rest_seconds)
+        if self._producer is not None:
+            self._producer.release()
         self._condition.state = "stopping"
 
     def _live(self) -> None:
@@ -227,9 +225,8 @@ class DatasetRuntime:
             try:
                 return catching_up.built(self.plan, self._capture_and_publish, self._capturing)
             except Explained as error:
-                # Whether another table is meant is for a person to decide.
                 if self.accelerator is None or isinstance(error, LineageChanged):
-                    raise
+                    raise  # whether another table is meant is for a person to decide
                 self._condition.tell(error)
             if self._clockwork.wait(self._stop, self._condition.rest_seconds):
                 return None
@@ -259,8 +256,11 @@ class DatasetRuntime:
         return self._capturing.status() or at_rest(self._serving.opened_at, self.plan.source.now())
 
     def _announced(self) -> bool:
-        """Say that a scan begins; False if another node was ahead of it: then decide anew."""
-        return self._producer is None or self._producer.announce_bootstrap()
+        """Say that a scan begins; False if another node is ahead of it: then decide anew."""
+        if self._producer is None or self._producer.announce_bootstrap():
+            return True
+        self._condition.wait_for("waiting: another node holds the lease, and loads the table")
+        return False
 
     def _yield_bootstrap(self) -> None:
         """Another node took over during this one's scan: leave the load to it, decide anew."""

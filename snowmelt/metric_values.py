@@ -68,6 +68,12 @@ def of_snapshot(name: str) -> Value:
     return read
 
 
+def lease_held(status: DatasetStatus) -> float | None:
+    """1 if this node publishes, 0 if another one does; unknown before the first look."""
+    lease = None if status.snapshot is None else status.snapshot.lease
+    return None if lease is None else float(lease == "held")
+
+
 def of_last(name: str) -> Value:
     """Facts of the newest snapshot, where there is one."""
     read = of_snapshot(name)

@@ -21,6 +21,7 @@ from snowmelt.metric_values import (
     data_age_ms,
     errors,
     last_duration_ms,
+    lease_held,
     of_dropped,
     of_last,
     of_refresh,
@@ -191,8 +192,14 @@ _METRICS: tuple[tuple[str, str, bool, Value], ...] = (
         of_snapshot("generation"),
     ),
     (
+        "dataset_acceleration_snapshot_lease_held",
+        "This node holds the lease, and so publishes",
+        False,
+        lease_held,
+    ),
+    (
         "dataset_acceleration_snapshot_fenced",
-        "Another producer has taken over",
+        "Another node took the lease from this one",
         False,
         lambda s: None if s.snapshot is None else float(s.snapshot.fenced),
     ),

@@ -27,10 +27,11 @@ from snowmelt.wiring import wire
 class Node:
     """The daemon behind `snowmelt run`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, takes_over: bool = False) -> None:
+        """`takes_over`: publish at once, also where another node does."""
         self.config = config
         self._log = logger(node=config.name)
-        plans = [wire(config, section) for section in config.datasets]
+        plans = [wire(config, section, takes_over=takes_over) for section in config.datasets]
         for plan in plans:
             if plan.publishes:
                 _ = plan.trigger_settings  # a wrong threshold is an error of the file, now

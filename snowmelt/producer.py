@@ -1,10 +1,10 @@
 """The publishing side of a dataset: takes over, watches the trigger, freezes and publishes.
 
 It runs in a thread of its own beside capture; a freeze holds nobody but the engine's own
-checkpoints. Trouble with the store never stops capture: it is shown, counted and tried again. Once
-another generation owns the dataset, this node follows on and publishes no more. A file that is only
-behind the published state is held until it has caught up, and any file while a person holds the
-dataset; a rollback is no other producer, so that after the release this one goes on.
+checkpoints. Trouble with the store never stops capture: it is shown, counted and tried again. A
+node without the lease follows and publishes nothing. A file that is only behind the published state
+is held until it has caught up, and any file while a person holds the dataset; a rollback is no
+other producer, so that after the release this one goes on.
 """
 
 from __future__ import annotations
@@ -21,15 +21,17 @@ from cdc.errors import CdcError
 from snapshotter import gate
 from snapshotter.errors import Fenced, GateRefused, Held, NothingToSnapshot, SnapshotError
 from snapshotter.gatekeeper import Circumstances
+from snapshotter.lease_keeper import LeaseLost
 from snapshotter.publish import Publisher
 from snapshotter.publish_report import PublishReport
 from snapshotter.reader import read_pointer
 from snapshotter.trigger import due
 from snowmelt import __version__
 from snowmelt.clockwork import Clockwork
-from snowmelt.logs import logger
+from snowmelt.leasing import Leasing
 from snowmelt.newest import Newest, facts_since
-from snowmelt.report import Snapshotable, problem_of
+from snowmelt.outcomes import Outcomes
+from snowmelt.report import Snapshotable
 from snowmelt.status import SnapshotStatus
 from snowmelt.wiring import DatasetPlan
 
@@ -46,8 +48,8 @@ class Producer:
     """Publishes one dataset.
 
     `look`: what could be published now, None while there is nothing. `capture`: where capture
-    stands, None while there is none. `on_fenced` is called when another producer turns out to have
-    taken over.
+    stands, None while there is none. `on_fenced` is called, by any thread, when another producer
+    turns out to have taken over.
     """
 
     def __init__(
@@ -61,19 +63,20 @@ class Producer:
         if plan.store is None:
             raise ValueError(f"{plan.name} has no store")
         self._store = plan.store
-        self._on_fenced = on_fenced
         self._clockwork = clockwork or Clockwork()
         self._plan = plan
         self._look = look
         self._capture = capture
-        self._log = logger(dataset=plan.name)
+        self._outcomes = Outcomes(plan.name, self._clockwork)
+        self._leasing = Leasing(plan, self._clockwork, on_fenced)
+        self._term: str | None = None
+        self._owed_from: int | None = None
         self._publisher = Publisher(
             plan.store, plan.name, holder=plan.holder, producer=f"snowmelt {__version__}"
         )
         self._settings = plan.trigger_settings
         self._lock = threading.RLock()
         self._is_stopping = threading.Event()
-        self._status = SnapshotStatus(enabled=True)
         self._newest: Newest | None = None
         self._is_publishing = False
         self._not_before = 0.0
@@ -91,7 +94,9 @@ class Producer:
         if self._newest is not None:
             self._newest = self._newest.of_an_earlier_capture()
         ticker = self._clockwork.ticker(self._tick, self._on_error)
+        renewal = self._clockwork.ticker(self._leasing.renew, self._on_error)
         ticker.start()
+        renewal.start()
         try:
             yield
             while given_up is not None and self._is_publishing and not given_up.is_set():
@@ -99,22 +104,28 @@ class Producer:
         finally:
             self._is_stopping.set()
             ticker.stop()
+            renewal.stop()
+
+    def release(self) -> None:
+        """Let another node publish at once: this one ends in order."""
+        with self._lock:
+            self._leasing.release()
 
     def announce_bootstrap(self) -> bool:
         """Take over before a scan and say so, because others then wait for its snapshot.
 
-        False if another node took over in that moment. A store that is away does not keep a table
-        from being loaded: it is tried again by the tick.
+        False if another node holds the lease and loads the table, or may be about to. A store that
+        is away does not keep a table from being loaded: it is tried again by the tick.
         """
-        if self._status.fenced:
-            return True
         try:
             with self._lock:
-                self._take_over()
+                if not self._leasing.look_now():
+                    return not self._is_for_another()
+                self._take_over(0.0)
                 self._publisher.announce_progress(0.0)
         except SnapshotError as error:
             self._failed(error)
-        return not self._status.fenced
+        return not self._leasing.is_lost
 
     def generation_for(self, accelerator: Accelerator) -> Callable[[], int]:
         """The generation of the next commit: the taken one, or what the file had before."""
@@ -124,7 +135,8 @@ class Producer:
 
     def status(self) -> SnapshotStatus:
         """Where publishing stands."""
-        return replace(self._status, generation=self._publisher.generation)
+        status = replace(self._outcomes.status, generation=self._publisher.generation)
+        return self._leasing.shown_in(status)
 
     def publish(self, reason: str) -> Mapping[str, Any]:
         """Publish now and return the report. Raises SnapshotError and the accelerator's errors."""
@@ -132,8 +144,10 @@ class Producer:
             found = self._look()
             if found is None:
                 raise NothingToSnapshot(f"{self._plan.name}: the file is not open yet")
+            self._leasing.check_ours()
             try:
                 self._take_over()
+                self._check_own(found.capture)
                 self._is_publishing = True
                 report, newest = self._publish(found, reason)
             except NothingToSnapshot:
@@ -143,8 +157,8 @@ class Producer:
                 raise
             finally:
                 self._is_publishing = False
-            self._newest = newest
-            self._succeeded(report)
+            self._newest, self._owed_from = newest, None
+            self._outcomes.succeeded(report)
             return asdict(report)
 
     # ------------------------------------------------------------ the tick
@@ -152,17 +166,17 @@ class Producer:
     def _on_error(self, error: Exception) -> None:
         # Those of the store and the file were shown where they were raised.
         if not isinstance(error, SnapshotError | CdcError):
-            self._failed(error)
-            self._log.error("snapshot_bug", exc_info=error)
+            self._not_before = self._clockwork.monotonic() + _RETRY_SECONDS
+            self._outcomes.bug(error)
 
     def _tick(self) -> None:
         capture, now = self._capture(), self._clockwork.monotonic()
-        if self._status.fenced or now < self._not_before:
-            return
-        if capture is None or capture.checkpoint is None:
+        if now < self._not_before or capture is None or capture.checkpoint is None:
             return
         try:
             with self._lock:
+                if not self._leasing.look():
+                    return
                 self._take_over()
                 self._heartbeat(capture)
         except SnapshotError as error:
@@ -171,34 +185,58 @@ class Producer:
         found = self._look()
         if found is None:
             return
-        reason = due(now, facts_since(self._newest, capture, capture.checkpoint), self._settings)
+        facts = facts_since(self._newest, capture, capture.checkpoint)
+        # Who succeeds another one publishes at once: its file shares few blocks with what is there.
+        is_owed = self._owed_from is not None and capture.ready
+        reason = "take-over" if is_owed else due(now, facts, self._settings)
         if reason is not None:
             self.publish(reason)
 
-    def _take_over(self) -> None:
-        """Once per process: raise the generation, and count from the snapshot that is there."""
-        if self._publisher.generation is not None:
+    def _take_over(self, progress: float | None = None) -> None:
+        """Once for each lease: raise the generation, and count from the snapshot that is there."""
+        term = self._leasing.term
+        if self._term == term:
             return
-        generation = self._publisher.take_over()
-        self._status = replace(self._status, problem=None)
+        generation = self._publisher.take_over(self._leasing.terms(progress))
+        self._leasing.raised(generation)
+        self._term = term
+        self._owed_from = generation if self._leasing.succeeds else None
         pointer = read_pointer(self._store, self._plan.name)
         entry = pointer.entry(pointer.current) if pointer.current else None
         if entry is not None:
             waited = max(0.0, self._store.now() - entry.created_at)
             at = self._clockwork.monotonic() - waited
             self._newest = Newest.found(entry, at, self._capture())
-        self._log.info("producer_took_over", generation=generation, current=pointer.current)
+        self._outcomes.took_over(generation, pointer.current)
+
+    def _is_for_another(self) -> bool:
+        lease = self._leasing.seen
+        if lease is None or lease.generation == 0:
+            return True  # the other one has not said yet what it does
+        return read_pointer(self._store, self._plan.name).bootstrap_progress is not None
+
+    def _check_own(self, capture: CaptureStatus) -> None:
+        """Until a commit of its own generation, a file's version names a state of the one before.
+
+        Two files that followed the same stream have states of their own under one number.
+        """
+        at = capture.checkpoint
+        if at is None or self._owed_from is None or not at.lineage.has_stream:
+            return
+        if at.generation < self._owed_from:
+            raise NothingToSnapshot(
+                f"{self._plan.name}: no commit since the take-over yet", hint="it comes by itself"
+            )
 
     def _heartbeat(self, capture: CaptureStatus) -> None:
         """Until a scan's snapshot is published, say how far it is: others wait for it."""
-        is_over = capture.scan.ended_at is not None
-        if is_over and (self._is_published(capture) or self._status.held_because):
+        scan = capture.scan
+        if scan.ended_at is not None and (self._is_published(capture) or self._outcomes.is_held):
             return
         now = self._clockwork.monotonic()
         if now - self._heartbeat_at < _HEARTBEAT_SECONDS:
             return
         self._heartbeat_at = now
-        scan = capture.scan
         self._publisher.announce_progress(scan.segments_done / max(1, scan.segments))
 
     def _is_published(self, capture: CaptureStatus) -> bool:
@@ -221,58 +259,30 @@ class Producer:
                     if attempt + 1 == _FREEZE_TRIES:
                         raise
                     continue
-            at = self._clockwork.monotonic()
-            return report, Newest.frozen(image.checkpoint, at, batches)
+            return report, Newest.frozen(image.checkpoint, self._clockwork.monotonic(), batches)
         raise AssertionError("the last try returns or raises")
 
     def _go_on(self, capture: CaptureStatus) -> None:
         """Called often while a snapshot is written: a large one takes minutes."""
         if self._is_stopping.is_set():
             raise NothingToSnapshot(f"{self._plan.name}: the node is stopping", hint=_STOPPING)
+        if not self._leasing.is_ours:
+            raise LeaseLost(f"{self._plan.name}: the lease was lost during the publish")
         self._heartbeat(capture)
 
     # ------------------------------------------------------------ outcomes
 
-    def _succeeded(self, report: PublishReport) -> None:
-        self._status = replace(
-            self._status,
-            last_id=report.snapshot_id,
-            last_success_at=self._clockwork.time(),
-            last_new_bytes=report.new_bytes,
-            last_stored_bytes=report.stored_bytes,
-            last_duration_seconds=report.duration_seconds,
-            published_total=self._status.published_total + 1,
-            held_because=(),
-            problem=None,
-        )
-        self._log.info("snapshot_published", **asdict(report))
-
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: SnapshotError | CdcError) -> None:
         self._not_before = self._clockwork.monotonic() + _RETRY_SECONDS
-        is_fenced = isinstance(error, Fenced) and self._is_taken_over()
-        if not is_fenced and isinstance(error, Fenced | GateRefused | Held):
-            self._held(error)
-            return
-        problem = problem_of(error, self._clockwork.time())
-        self._status = replace(
-            self._status,
-            failed_total=self._status.failed_total + 1,
-            fenced=is_fenced,
-            problem=problem,
-        )
-        self._log.error("snapshot_failed", message=problem.message, hint=problem.hint)
-        if is_fenced:
-            self._on_fenced()
-
-    def _held(self, error: Fenced | GateRefused | Held) -> None:
-        is_news = self._status.held_because != (str(error),)
-        self._status = replace(
-            self._status,
-            skipped_total=self._status.skipped_total + 1,
-            held_because=(str(error),),
-        )
-        if is_news:
-            self._log.warning("snapshot_held", message=str(error), hint=error.hint)
+        if isinstance(error, LeaseLost):
+            return  # told by the lease
+        if isinstance(error, Fenced) and self._is_taken_over():
+            self._outcomes.failed(error)
+            self._leasing.fenced(error)
+        elif isinstance(error, Fenced | GateRefused | Held):
+            self._outcomes.held(error)
+        else:
+            self._outcomes.failed(error)
 
     def _is_taken_over(self) -> bool:
         try:

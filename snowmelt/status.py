@@ -34,9 +34,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotStatus:
-    """The producing side of a dataset."""
+    """The producing side of a dataset. `lease`: held, waiting or lost; None before the first look.
+
+    `lease_holder`: who has it, host and process; None if nobody. `fenced`: it was lost.
+    """
 
     enabled: bool
+    lease: str | None = None
+    lease_holder: str | None = None
     generation: int | None = None
     last_id: str | None = None
     last_success_at: float | None = None

@@ -13,6 +13,7 @@ from cdc.aws import AwsParams
 from cdc.capture_status import CaptureSettings
 from cdc.checkpoint import RETENTION_SECONDS
 from restorer.facts import Policy
+from snapshotter.lease import LEASE_SECONDS
 from snapshotter.location import StoreParams
 from snowmelt.config import Config, DatasetSection
 from snowmelt.config_snapshots import SnapshotsSection
@@ -32,12 +33,17 @@ _DEFAULT_THRESHOLDS = {"time_interval": "10m", "stream_batches": "300"}
 
 @dataclass(frozen=True)
 class DatasetPlan:
-    """One dataset of a node, with everything that is needed to run it."""
+    """One dataset of a node, with everything that is needed to run it.
+
+    `is_standby`: it publishes only once no other node does. `takes_over`: a person said so.
+    """
 
     section: DatasetSection
     path: Path
     role: str
     snapshots: SnapshotsSection | None
+    is_standby: bool = False
+    takes_over: bool = False
 
     @property
     def name(self) -> str:
@@ -55,6 +61,11 @@ class DatasetPlan:
         """True if snapshots may be written."""
         mode = self.section.acceleration.snapshots
         return self._has_store and self.role == "central" and mode in {"enabled", "create_only"}
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long the lease has to be unchanged before another node takes it."""
+        return LEASE_SECONDS if self.snapshots is None else self.snapshots.lease
 
     @property
     def refresh_seconds(self) -> float | None:
@@ -183,9 +194,10 @@ class DatasetPlan:
             ) from error
 
 
-def wire(config: Config, section: DatasetSection) -> DatasetPlan:
-    """The plan of one dataset."""
-    return DatasetPlan(section, config.path_of(section), config.runtime.role, config.snapshots)
+def wire(config: Config, section: DatasetSection, *, takes_over: bool = False) -> DatasetPlan:
+    """The plan of one dataset. `takes_over`: from a live holder of the lease, too."""
+    runtime, path = config.runtime, config.path_of(section)
+    return DatasetPlan(section, path, runtime.role, config.snapshots, runtime.standby, takes_over)
 
 
 def store_params(snapshots: SnapshotsSection) -> StoreParams:

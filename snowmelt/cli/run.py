@@ -27,7 +27,8 @@ def register(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command(
         help="A node: cold start, then follow, snapshot on schedule, serve. SIGTERM ends it with 0."
-        "\n\nExample: snowmelt run -c node.yaml"
+        " One node of a dataset publishes, the others wait until it is gone."
+        "\n\nExample: snowmelt run -c node.yaml --standby"
     )(run)
     app.command(
         help="Load the table into the file; an interrupted load goes on where it stopped."
@@ -36,16 +37,30 @@ def register(app: typer.Typer) -> None:
     )(bootstrap)
 
 
-def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
+def run(
+    config: ConfigFile = DEFAULT_CONFIG,
+    standby: Annotated[
+        bool, typer.Option("--standby", help="Publish only once the node that does is gone.")
+    ] = False,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Publish at once, also where another node does.")
+    ] = False,
+) -> None:
     """Run until SIGTERM."""
+    from snowmelt.errors import UsageError
     from snowmelt.node import Node
     from snowmelt.stopping import stop_on_signals
 
-    loaded = load(config)
+    settings = load(config).config
+    if take_over and (standby or settings.runtime.standby):
+        raise UsageError("--take-over of a standby", hint="a standby waits; say one of the two")
+    if standby:
+        runtime = settings.runtime.model_copy(update={"standby": True})
+        settings = settings.model_copy(update={"runtime": runtime})
     with contextlib.suppress(OSError, RuntimeError):  # no stderr to write to
         faulthandler.enable()  # the engines are native code: a fault in them tells its place
     stop = stop_on_signals()
-    code = Node(loaded.config).run(stop)
+    code = Node(settings, takes_over=take_over).run(stop)
     # Threads that are late (a hanging request) must not keep the process beyond its grace time.
     sys.stderr.flush()
     sys.stdout.flush()

@@ -47,6 +47,8 @@ STREAM_CALLS = ("list_shards", "list_children", "open_iterator", "get_records")
 TABLE_CALLS = ("describe", "scan")
 # Polls of an idle table are most of the work of thirty hours.
 POLL_SECONDS = 20
+# So are renewals of the lease.
+LEASE_SECONDS = 600
 PATIENCE_SECONDS = 60.0
 
 Document = dict[str, Any]
@@ -164,6 +166,7 @@ class VirtualNode:
             "snapshots": {
                 "location": f"file://{household.home / 'bucket'}",
                 "bootstrap_on_failure_behavior": on_failure,
+                "lease": f"{LEASE_SECONDS}s",
             },
             "datasets": [
                 {

@@ -33,6 +33,7 @@ EXAMPLE = DatasetStatus(
     wal_bytes=65_536,
     snapshot=SnapshotStatus(
         enabled=True,
+        lease="held",
         generation=3,
         last_id="000003-000000004711-20261122T061515506Z",
         last_success_at=1795328115.5,
@@ -75,7 +76,8 @@ _WATCH = """
 | Are snapshots missing? | `time() - dataset_acceleration_snapshot_write_timestamp > 2 * 3600` |
 | Do snapshots fail? | `increase(dataset_acceleration_snapshot_failure_total[15m]) > 0` |
 | Is publishing held? | `dataset_acceleration_snapshot_held == 1` |
-| Do two nodes publish one dataset? | `dataset_acceleration_snapshot_fenced == 1` |
+| Did another node take over from this one? | `dataset_acceleration_snapshot_fenced == 1` |
+| Does nobody publish? | `max by (dataset) (dataset_acceleration_snapshot_lease_held) == 0` |
 | Which attribute does not fit its column? | `topk(5, increase(dataset_dynamodb_attribute_misfits_total[1h]))` |
 | Are there records that no one can read? | `dataset_dynamodb_quarantined_records > 0` |
 
