@@ -6,12 +6,15 @@ Engines are imported when they are asked for, so that a node with one engine loa
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
 from cdc.accelerator import Accelerator, Engine
+from cdc.columns import Columns
 from cdc.errors import FileUnusable
 from cdc.keys import KeySchema
+from cdc.rebuild import ItemSetDigest
 from cdc.storage_versions import STORAGE_VERSION
 
 DATASET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
@@ -80,6 +83,28 @@ def fold_log(engine: Engine, path: Path) -> None:
         from cdc import duckdb_file
 
         duckdb_file.fold_log(path)
+
+
+def examine(
+    engine: Engine,
+    path: Path,
+    dataset: str,
+    columns: Columns,
+    *,
+    progress: Callable[[int], None] = lambda _: None,
+) -> ItemSetDigest:
+    """Read all of a closed file, as the engine checks it, and digest its items.
+
+    `progress`: of items so far. Raises FileUnusable if the engine finds damage, FileBusy.
+    """
+    _check_engine(engine)
+    if engine == "sqlite":
+        from cdc import sqlite_examine
+
+        return sqlite_examine.examine(path, dataset, columns, progress)
+    from cdc import duckdb_examine
+
+    return duckdb_examine.examine(path, dataset, columns, progress)
 
 
 def _check_engine(engine: str) -> None:

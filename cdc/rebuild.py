@@ -41,13 +41,18 @@ def rebuild(columns: Columns, cells: Sequence[Any], rest: str | None) -> Item:
     text. Binary is given back as base64 text. Raises ValueError for cells that no decoder wrote.
     """
     item: Item = {
-        column.name: _INVERSE[column.kind](cell)
+        column.name: typed_cell(column.kind, cell)
         for column, cell in zip(columns.all, cells, strict=True)
         if cell is not None
     }
     if rest is not None:
         item.update(_REST.decode(rest))
     return item
+
+
+def typed_cell(kind: Kind, cell: Any) -> dict[str, Any]:
+    """The attribute that a filled cell of this kind holds."""
+    return _INVERSE[kind](cell)
 
 
 def _base64_text(value: Any) -> str:
@@ -92,8 +97,18 @@ def item_digest(item: Item) -> bytes:
     return hashlib.md5(_attributes(item), usedforsecurity=False).digest()
 
 
+def digest_number(digest: bytes) -> int:
+    """A digest as it is added up: little-endian."""
+    return int.from_bytes(digest, "little")
+
+
 def _attributes(members: dict[str, dict[str, Any]]) -> bytes:
-    return b"".join(_string(name) + _text(members[name]) for name in sorted(members))
+    return b"".join(attribute_text(name, members[name]) for name in sorted(members))
+
+
+def attribute_text(name: str, typed: dict[str, Any]) -> bytes:
+    """What an attribute adds to the text of its item."""
+    return _string(name) + _text(typed)
 
 
 def _text(typed: dict[str, Any]) -> bytes:
@@ -140,7 +155,7 @@ class ItemSetDigest:
 
     def add(self, item: Item) -> None:
         self.count += 1
-        self._sum += int.from_bytes(item_digest(item))
+        self._sum += digest_number(item_digest(item))
 
     def add_all(self, items: Iterable[Item]) -> None:
         for item in items:

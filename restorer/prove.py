@@ -31,7 +31,7 @@ def prove(path: Path, header: Header, engine: Engine) -> None:
     try:
         accelerator = open_accelerator(engine, path, header.dataset)
         try:
-            _compare(accelerator, header, where)
+            compare(accelerator, header, where)
         finally:
             accelerator.close()
         if any(log.exists() for log in sidecars(engine, path)):
@@ -55,7 +55,8 @@ def sync(path: Path) -> None:
         raise write_failed(path, error) from error
 
 
-def _compare(accelerator: Accelerator, header: Header, where: str) -> None:
+def compare(accelerator: Accelerator, header: Header, where: str) -> None:
+    """Raise Corrupt unless the file says of itself what the header promises."""
     found = accelerator.checkpoint()
     if found is None or checkpoints.encode(found) != checkpoints.encode(header.checkpoint):
         raise Corrupt(f"{where}: the checkpoint in the file is not that of the manifest")
