@@ -107,8 +107,9 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute("PRAGMA synchronous=NORMAL")
-        # Overwriting deleted cells with zeros dirties pages that snapshots would store again.
-        connection.execute("PRAGMA secure_delete=OFF")
+        # What was deleted must leave the file, and with it the snapshots. FAST would leave freed
+        # pages as they are, and their bytes come back in the ends of others.
+        connection.execute("PRAGMA secure_delete=ON")
         connection.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB}")
         _spill_beside(connection, path)
     except BaseException:

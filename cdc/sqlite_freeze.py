@@ -22,6 +22,8 @@ from typing import Literal
 
 from cdc.accelerator import FreezeBroken, FrozenPart, Reopened
 from cdc.sqlite_file import PAGE_BYTES, translated
+from cdc.sqlite_moves import MovedPages
+from cdc.sqlite_slack import LARGEST_BYTES, cleared
 from cdc.sqlite_wal import WalIndex, WalState, ends_in_commit
 
 # The log is stored anew with each snapshot, in blocks that compress well.
@@ -37,6 +39,7 @@ class MainPart:
     path: Path
     descriptor: int
     index: WalIndex
+    moves: MovedPages
     state: WalState
     length: int
     name: Literal["main", "tail"] = "main"
@@ -45,8 +48,13 @@ class MainPart:
     used: frozenset[int] | None = None
 
     def read(self, offset: int, size: int) -> bytes:
-        """`size` bytes from `offset`; fewer only at the end of the part."""
-        return _read(self.descriptor, offset, min(size, self.length - offset))
+        """`size` bytes from `offset`; fewer only at the end of the part. Nothing in the gaps."""
+        first = offset // self.block_size * self.block_size
+        last = min(self.length, -(-(offset + size) // self.block_size) * self.block_size)
+        data = _read(self.descriptor, first, last - first)
+        if self.length <= LARGEST_BYTES:
+            data = cleared(data, first)
+        return data[offset - first : offset - first + size]
 
     def verify_unchanged(self) -> None:
         """Raise FreezeBroken if a checkpoint wrote to the file, whoever ran it."""
@@ -59,6 +67,14 @@ class MainPart:
         size = os.fstat(self.descriptor).st_size
         if not untouched or not (same_log or may_restart) or size != self.length:
             raise FreezeBroken("a checkpoint of SQLite wrote to the file while it was being read")
+
+    def mark(self) -> object:
+        """What `changed_since` of a later freeze needs to know of this one."""
+        return self.moves.mark()
+
+    def changed_since(self, mark: object) -> frozenset[int] | None:
+        """Pages that may differ from those at the mark; None: any may."""
+        return self.moves.since(mark)
 
     def reopened(self, log: Sequence[FrozenPart], *, counts: bool) -> Reopened | None:
         """What another process finds in this file and its log."""
@@ -110,7 +126,7 @@ def _settled(index: WalIndex) -> WalState:
 
 @contextmanager
 def frozen_parts(
-    path: Path, connection: sqlite3.Connection, main: int, index: WalIndex
+    path: Path, connection: sqlite3.Connection, main: int, index: WalIndex, moves: MovedPages
 ) -> Iterator[tuple[MainPart | TailPart, ...]]:
     """The parts at one commit, which the caller also sees through `connection`, in a transaction.
 
@@ -122,7 +138,7 @@ def frozen_parts(
     log: int | None = None
     try:
         parts: list[MainPart | TailPart] = [
-            MainPart(path, main, index, state, os.fstat(main).st_size),
+            MainPart(path, main, index, moves, state, os.fstat(main).st_size),
         ]
         if not state.main_is_complete:
             with translated(path, "freezing the log"):
