@@ -127,12 +127,14 @@ class Layout:
 
     `fixed`: columns whose type stays. `indexes`: the attributes of each index that the file should
     have; None leaves those that it has. An engine without indexes makes none. `stamps_since_us`:
-    stamps of older changes are forgotten, bit by bit.
+    stamps of older changes are forgotten, bit by bit. `gives_back`: what is free in the file takes
+    no space of the disk, where the engine keeps it otherwise.
     """
 
     fixed: frozenset[str] = frozenset()
     indexes: tuple[tuple[str, ...], ...] | None = None
     stamps_since_us: int | None = None
+    gives_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,8 @@ class Capture:
         settings = self._settings
         indexes = opened.description.indexes if settings.indexes_from_table else ()
         fixed = frozenset(column.name for column in settings.columns.declared)
-        self._accelerator.layout = Layout(fixed, indexes)
+        gives_back = settings.gives_back_space
+        self._accelerator.layout = Layout(fixed, indexes, gives_back=gives_back)
         names = dict.fromkeys(name for index in indexes for name in index)
         return replace(settings.columns, preferred=tuple(names))
 

@@ -41,6 +41,7 @@ class CaptureSettings:
     skip_slack_seconds: float = 300.0
     columns: ColumnRules = field(default_factory=ColumnRules)
     indexes_from_table: bool = False
+    gives_back_space: bool = False
     # A node waits until somebody makes room; a command that loads once ends and says so.
     waits_for_space: bool = True
 

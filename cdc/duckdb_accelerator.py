@@ -287,7 +287,7 @@ class DuckdbAccelerator:
             # What was folded leaves dead blocks behind, which only a checkpoint gives back.
             is_over = done.is_last and (idle or done.state is not before)
             due = wal >= CHECKPOINT_WAL_BYTES or (wal > 0 and is_over)
-            checkpointed = due and self._database.checkpoint()
+            checkpointed = due and self._upkeep.checkpoint()
             wal, widens = self._database.wal_bytes(), self._upkeep.is_widening
             return Maintenance(done.folded_rows, checkpointed, wal, not done.is_last, widens)
 

@@ -52,11 +52,14 @@ def parse_headers(raw: bytes) -> StorageHeader:
 
 
 class MainFile:
-    """The main file, open for reading beside the engine, for the accelerator and its freezes."""
+    """The main file, open beside the engine, for the accelerator and its freezes.
+
+    Nothing is written by `descriptor`; by it free blocks are given back (`cdc.duckdb_holes`).
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         self._holders = 1
         self._lock = threading.Lock()
 
@@ -64,7 +67,7 @@ class MainFile:
         """`size` bytes from `offset`; fewer only at the end of the file."""
         pieces: list[bytes] = []
         while size > 0:
-            piece = os.pread(self._fd, size, offset)
+            piece = os.pread(self.descriptor, size, offset)
             if not piece:
                 break
             pieces.append(piece)
@@ -73,7 +76,11 @@ class MainFile:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def size(self) -> int:
-        return os.fstat(self._fd).st_size
+        return os.fstat(self.descriptor).st_size
+
+    def disk_bytes(self) -> int:
+        """What the file takes of the disk, holes left out."""
+        return os.fstat(self.descriptor).st_blocks * 512
 
     def headers(self) -> bytes:
         """Both database headers, 8 KiB."""
@@ -95,7 +102,7 @@ class MainFile:
         with self._lock:
             self._holders -= 1
             if self._holders == 0:
-                os.close(self._fd)
+                os.close(self.descriptor)
 
 
 def used_blocks(cursor: duckdb.DuckDBPyConnection) -> tuple[frozenset[int], int]:

@@ -23,6 +23,7 @@ from itertools import count
 
 import duckdb
 
+from cdc import duckdb_holes
 from cdc import duckdb_sql as sql
 from cdc import duckdb_state as states
 from cdc.accelerator import Layout
@@ -97,6 +98,10 @@ class Upkeep:
             if step.is_last or not idle or is_spent or begins_to_widen:
                 return replace(step, folded_rows=folded)
         raise AssertionError  # the loop returns
+
+    def checkpoint(self) -> bool:
+        """Move the log into the main file, if that can be done now. Nobody may write."""
+        return duckdb_holes.checkpoint(self._database, gives_back=self.layout.gives_back)
 
     def begin_anew(self) -> None:
         """After an error: ranges begin anew, which costs time and nothing else."""

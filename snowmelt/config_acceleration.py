@@ -37,7 +37,8 @@ class AccelerationSection(BaseModel):
     """The local file of a dataset and its snapshots.
 
     `refresh_check_interval`: how often the whole table is read, where its stream is not followed.
-    `storage_version`: of a file that is made; a file keeps the one it has.
+    `storage_version`: of a file that is made; a file keeps the one it has. `snapshots_compaction`:
+    whether what is free in a file is given back to the disk.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,6 +58,7 @@ class AccelerationSection(BaseModel):
     )
     snapshots_trigger_threshold: Annotated[str, BeforeValidator(_threshold)] | None = None
     snapshots_creation_policy: Literal["on_change", "always"] = "on_change"
+    snapshots_compaction: Literal["disabled", "enabled"] = "disabled"
 
     @model_validator(mode="before")
     @classmethod
@@ -103,8 +105,11 @@ class AccelerationSection(BaseModel):
     @property
     def without_effect(self) -> tuple[str, ...]:
         """What was given and is DuckDB's, where the engine is another one."""
-        duckdb = ("memory_limit", "storage_version") if self.engine == "sqlite" else ()
-        return tuple(name for name in duckdb if name in self.model_fields_set)
+        return tuple(
+            name
+            for name in ("memory_limit", "storage_version", "snapshots_compaction")
+            if self.engine == "sqlite" and name in self.model_fields_set
+        )
 
     @field_validator("snapshots_trigger_threshold")
     @classmethod

@@ -139,6 +139,7 @@ class DatasetPlan:
             scan_max_rcu=params.scan_max_rcu,
             columns=self.section.columns.rules(),
             indexes_from_table=self.section.acceleration.indexes == "from_table",
+            gives_back_space=self.section.acceleration.snapshots_compaction == "enabled",
         )
 
     def policy(

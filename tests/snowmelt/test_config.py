@@ -194,12 +194,25 @@ def test_a_spicepod_without_a_table_of_ours_is_an_error() -> None:
             "datasets[0].acceleration.storage_version: has no effect on sqlite",
         ),
         (
+            "engine: sqlite",
+            "engine: sqlite\n      snapshots_compaction: enabled",
+            "datasets[0].acceleration.snapshots_compaction: has no effect on sqlite",
+        ),
+        (
             "s3_auth: iam_role",
             "s3_auth: iam_role, s3_key: AKID",
             "snapshots.params.s3_key: has no effect, because s3_auth is iam_role",
         ),
     ],
-    ids=["snapshots", "trigger", "interval", "memory limit", "storage version", "s3 key"],
+    ids=[
+        "snapshots",
+        "trigger",
+        "interval",
+        "memory limit",
+        "storage version",
+        "compaction",
+        "s3 key",
+    ],
 )
 def test_what_nothing_comes_of_is_named(old: str, new: str, warning: str) -> None:
     assert old in EVERYTHING
