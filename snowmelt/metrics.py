@@ -106,6 +106,7 @@ _METRICS: tuple[tuple[str, str, bool, Value], ...] = (
     ),
     (PREFIX + "version", "Commits of this lineage", False, lambda s: s.version),
     (PREFIX + "file_bytes", "The dataset's file", False, lambda s: s.file_bytes),
+    (PREFIX + "disk_bytes", "What the file takes of the disk", False, lambda s: s.disk_bytes),
     (PREFIX + "wal_bytes", "The engine's log beside the file", False, lambda s: s.wal_bytes),
     (
         PREFIX + "ttl_deletes_total",

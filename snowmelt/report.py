@@ -72,6 +72,7 @@ def dataset_status(  # noqa: PLR0913 - the parts of a dataset, each by name
         quarantined=now.quarantined_total,
         dropped=asdict(now.dropped) if plan.section.by_kinesis else {},
         file_bytes=_size(plan.path),
+        disk_bytes=_disk(plan.path),
         wal_bytes=_size(sidecars(plan.section.acceleration.engine, plan.path)[0]),
         scan=asdict(now.scan) if now.scan.segments else None,
         snapshot=snapshot,
@@ -84,6 +85,13 @@ def _size(path: Path) -> int | None:
     try:
         return path.stat().st_size
     except OSError:  # not made yet, or being replaced
+        return None
+
+
+def _disk(path: Path) -> int | None:
+    try:
+        return path.stat().st_blocks * 512
+    except OSError:
         return None
 
 

@@ -92,6 +92,7 @@ class DatasetStatus:
     quarantined: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
     file_bytes: int | None = None
+    disk_bytes: int | None = None
     wal_bytes: int | None = None
     scan: Mapping[str, Any] | None = None
     snapshot: SnapshotStatus | None = None

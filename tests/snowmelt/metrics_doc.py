@@ -30,6 +30,7 @@ EXAMPLE = DatasetStatus(
     dropped={"duplicates": 12, "late": 4, "by_images": 2, "by_table": 1},
     scan={"rows": 30_000, "rows_per_second": 10_000.0, "eta_seconds": 2.0, "ended_at": None},
     file_bytes=10_498_048,
+    disk_bytes=6_303_744,
     wal_bytes=65_536,
     snapshot=SnapshotStatus(
         enabled=True,

@@ -97,6 +97,7 @@ def test_what_is_not_known_is_left_out() -> None:
         "dataset_dynamodb_rows",
         "dataset_dynamodb_version",
         "dataset_dynamodb_file_bytes",
+        "dataset_dynamodb_disk_bytes",
         "dataset_dynamodb_wal_bytes",
         "dataset_acceleration_snapshot_generation",
         "dataset_acceleration_snapshot_write_total",

@@ -1,4 +1,4 @@
-"""The storage version that a node is told to write: in its file, its snapshots, and behind them."""
+"""What a node is told of its file: the storage version, and whether free space is given back."""
 
 from __future__ import annotations
 
@@ -23,3 +23,14 @@ def test_a_node_writes_what_it_is_told_and_who_restores_it_keeps_that(tmp_path: 
         written = [entry.storage_version for entry in house.pointer().catalog]
         assert len(written) > 1
         assert set(written) == {"v1.4.0"}
+
+
+def test_a_node_that_compacts_tells_its_file_to_give_back_what_is_free(tmp_path: Path) -> None:
+    said = {"engine": "duckdb", "snapshots_compaction": "enabled"}
+    with household(tmp_path) as house:
+        node = house.node("node", acceleration=said).start().live(MINUTE)
+        accelerator = node.runtime.accelerator
+
+        assert accelerator is not None
+        assert accelerator.layout.gives_back
+        assert 0 < node.status()["disk_bytes"] <= node.status()["file_bytes"]
