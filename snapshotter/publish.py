@@ -35,7 +35,7 @@ from snapshotter.format import DigestAlgorithm, Header, Pointer
 from snapshotter.gatekeeper import Circumstances, Gatekeeper
 from snapshotter.independence import FULL_EVERY_SECONDS, full_is_due
 from snapshotter.packs import PACK_BYTES, PackWriter
-from snapshotter.publish_report import PublishReport
+from snapshotter.publish_report import PublishReport, report_of
 from snapshotter.reader import StoredPointer
 from snapshotter.store import ObjectStore
 from snapshotter.transfer import Target, compared, store_part
@@ -140,20 +140,12 @@ class Publisher:
         self._make_current(draft, encoded, seen)  # last: now it exists
         self._known = known
         self._published += 1
-        header = encoded.header
-        return PublishReport(
-            snapshot_id=header.snapshot_id,
+        return replace(
+            report_of(encoded.header, draft, parts),
             reason=reason,
-            new_bytes=header.new_bytes,
-            stored_bytes=header.stored_bytes,
-            file_bytes=header.file_bytes,
-            blocks_total=sum(part.block_count for part in header.parts),
-            blocks_new=sum(part.blocks_new for part in parts),
-            packs_emptied=len(draft.emptied),
             duration_seconds=time.monotonic() - started,
             renewal=base.header is not None
             and gate.is_renewal(base.header, image.checkpoint, image.row_count),
-            full=draft.base is None,
             overruled=overruled,
         )
 

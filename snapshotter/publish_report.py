@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from snapshotter.assemble import Draft, StoredPart
+from snapshotter.format import Header
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +31,20 @@ class PublishReport:
     renewal: bool
     full: bool
     overruled: tuple[str, ...] = ()
+
+
+def report_of(header: Header, draft: Draft, parts: Sequence[StoredPart]) -> PublishReport:
+    """What was published, without why and how long it took."""
+    return PublishReport(
+        snapshot_id=header.snapshot_id,
+        reason="",
+        new_bytes=header.new_bytes,
+        stored_bytes=header.stored_bytes,
+        file_bytes=header.file_bytes,
+        blocks_total=sum(part.block_count for part in header.parts),
+        blocks_new=sum(part.blocks_new for part in parts),
+        packs_emptied=len(draft.emptied),
+        duration_seconds=0.0,
+        renewal=False,
+        full=draft.base is None,
+    )
