@@ -11,13 +11,13 @@ OLDER = {"engine": "duckdb", "storage_version": "v1.4.0"}
 
 def test_a_node_writes_what_it_is_told_and_who_restores_it_keeps_that(tmp_path: Path) -> None:
     with household(tmp_path) as house:
-        centre = house.node("centre", acceleration=OLDER).start().live(2 * MINUTE)
+        centre = house.node("centre", acceleration=OLDER).start().live(6 * MINUTE)
         assert centre.create_snapshot()[0] == 201
         centre.stop()
-        late = house.node("late", acceleration={"engine": "duckdb"}).start().live(2 * MINUTE)
+        late = house.node("late", acceleration={"engine": "duckdb"}).start().live(6 * MINUTE)
         assert late.status()["restore"]["decision"] == "restore"
         house.table.put("news", value=1)
-        late.live(2 * MINUTE)
+        late.live(6 * MINUTE)
         assert late.create_snapshot()[0] == 201
 
         written = [entry.storage_version for entry in house.pointer().catalog]
