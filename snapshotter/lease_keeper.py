@@ -140,11 +140,16 @@ class LeaseKeeper:
             finally:
                 self.forget()
 
-    def forget(self) -> None:
-        """Hold it no more, and leave it as it is: whoever wants it waits until it expires."""
+    def forget(self) -> bool:
+        """Hold it no more, and leave it as it is: whoever wants it waits until it expires.
+
+        True if it was ours.
+        """
         with self._lock:
+            was_ours = self._mine is not None
             self._mine = self._watch = None
             self._session = secrets.token_hex(8)
+            return was_ours
 
     # ------------------------------------------------------------ inside
 

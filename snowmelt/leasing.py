@@ -126,10 +126,15 @@ class Leasing:
                 self._log.warning("lease_not_renewed", message=str(error), hint=error.hint)
             self._is_in_doubt = True
 
-    def fenced(self, error: Exception) -> None:
-        """The pointer says that somebody else publishes: leave the lease to whoever renews it."""
-        self._keeper.forget()
-        self._lost(error)
+    def fenced(self, error: Exception) -> bool:
+        """The pointer says that somebody else publishes: leave the lease to whoever renews it.
+
+        False if that was told already.
+        """
+        was_ours = self._keeper.forget()
+        if was_ours:
+            self._lost(error)
+        return was_ours
 
     def release(self) -> None:
         """Let another one take it at once. A store that is away makes it wait instead."""

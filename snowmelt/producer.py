@@ -274,11 +274,11 @@ class Producer:
 
     def _failed(self, error: SnapshotError | CdcError) -> None:
         self._not_before = self._clockwork.monotonic() + _RETRY_SECONDS
-        if isinstance(error, LeaseLost):
+        if isinstance(error, Fenced) and not self._leasing.is_ours:
             return  # told by the lease
         if isinstance(error, Fenced) and self._is_taken_over():
-            self._outcomes.failed(error)
-            self._leasing.fenced(error)
+            if self._leasing.fenced(error):
+                self._outcomes.failed(error)
         elif isinstance(error, Fenced | GateRefused | Held):
             self._outcomes.held(error)
         else:
