@@ -63,6 +63,10 @@ class FrozenPart(Protocol):
     `length` bytes count. The engine's file is `preamble` bytes and then blocks of `block_size`
     bytes (the last may be short). `used` holds the numbers of the blocks that matter, None for
     all; the others may change while being read.
+
+    A part that can tell what its engine wrote has two more methods. `mark()` stands for this
+    freeze; `changed_since(mark)`, asked of a part of a later one, gives the numbers of the blocks
+    that may differ from those at the mark, or None if any may.
     """
 
     name: Literal["main", "tail"]

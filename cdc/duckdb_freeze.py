@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from cdc.accelerator import FreezeBroken, FrozenPart, Reopened
 from cdc.duckdb_blocks import PREAMBLE, MainFile
@@ -38,6 +38,24 @@ class MainPart:
         """Raise FreezeBroken if the engine wrote a header since the freeze began."""
         if self.file.headers() != self.headers:
             raise FreezeBroken(f"{self.file.path} was checkpointed while it was being read")
+
+    def mark(self) -> object:
+        """What `changed_since` of a later freeze needs to know of this one."""
+        return self.file, self.headers, self.used
+
+    def changed_since(self, mark: object) -> frozenset[int] | None:
+        """Blocks that came into use since the mark, if there was no checkpoint; None: any may.
+
+        A block that a checkpoint or the log refers to stays as it is until the next checkpoint. The
+        engine's own checksum of a block is no help beyond that: it is a sum of words in any order,
+        so that the same rows in another order have the same.
+        """
+        if mark is None or self.used is None:
+            return None
+        file, headers, used = cast("tuple[MainFile, bytes, frozenset[int] | None]", mark)
+        if file is not self.file or headers != self.headers or used is None:
+            return None
+        return self.used - used
 
     def reopened(self, log: Sequence[FrozenPart], *, counts: bool) -> Reopened:
         """What another engine finds in this file and its log."""

@@ -41,6 +41,7 @@ from cdc.rebuild import rebuild
 from cdc.sqlite_checkpointer import Checkpointer
 from cdc.sqlite_file import FileLock, connect_writer, transaction, translated
 from cdc.sqlite_freeze import frozen_parts
+from cdc.sqlite_moves import MovedPages
 from cdc.sqlite_open import Meta, prepare
 from cdc.sqlite_readers import Readers
 from cdc.sqlite_wal import WalIndex
@@ -55,6 +56,7 @@ class SqliteAccelerator:
     """A dataset in a SQLite file. `open` is the way to get one."""
 
     engine: Engine = "sqlite"
+    commits_beside_upkeep = False
 
     def __init__(self, path: Path, meta: Meta, lock: FileLock, writer: sqlite3.Connection) -> None:
         self.path = path
@@ -69,7 +71,8 @@ class SqliteAccelerator:
         self._readers = Readers(path)
         self._workers = QueryWorkers(path, meta.dataset)
         self._writes = Writes(writer, meta.dataset, meta.keys)
-        self._checkpointer = Checkpointer(path, self._index, writer, self._writing)
+        self._moves = MovedPages(path, self._main, self._index)
+        self._checkpointer = Checkpointer(path, self._index, self._moves, self._writing)
         # The committed columns, or for an instant older ones: `read` checks.
         columns = self._writes.begin().columns
         self._read_sql = (columns, schema.read_row(columns))
@@ -247,7 +250,7 @@ class SqliteAccelerator:
         with (
             self._checkpointer.held_off(),
             self._readers.lease() as connection,
-            frozen_parts(self.path, connection, self._main, self._index) as parts,
+            frozen_parts(self.path, connection, self._main, self._index, self._moves) as parts,
         ):
             text, row_count = _read_state(connection)
             if text is None:

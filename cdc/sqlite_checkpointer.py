@@ -1,16 +1,16 @@
 """When SQLite's log is moved into the main file: by size or in idle times, never during a freeze.
 
 Two steps. PASSIVE moves what no reader still needs and lets everybody go on; moving takes as long
-as committing did, so in busy times a thread does it beside the next commits. Once all of the log is
-moved, the next commit begins it anew. TRUNCATE empties it; it fails at once if a reader still uses
-the log, and the next call tries again. After a complete first step new readers leave the log alone,
-so the old ones run out by themselves unless a commit comes between. If the log has grown far beyond
-its limit all the same, commits wait for both steps, and a moment for readers.
+as committing did, so in busy times a thread does it beside the next commits. TRUNCATE empties the
+log; it fails at once if a reader still uses it. After a complete first step new readers leave the
+log alone, so the old ones run out by themselves unless a commit comes between: where queries follow
+one another without a pause, that would be for ever. So when little is left to move, commits wait
+for as long as short queries take, once a second at most. If the log has grown far beyond its limit
+all the same, they wait for both steps, and longer.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +20,8 @@ from pathlib import Path
 
 from cdc.accelerator import Maintenance
 from cdc.errors import FileUnusable
-from cdc.sqlite_file import checkpoint, connect_writer
+from cdc.sqlite_file import connect_writer
+from cdc.sqlite_moves import MovedPages
 from cdc.sqlite_wal import WalIndex
 
 # Small enough for a step to take tens of milliseconds and for the tail of a snapshot to stay small.
@@ -29,18 +30,22 @@ LOG_LIMIT_BYTES = 4 * 1024 * 1024
 # batches long, so that a backlog waits rarely.
 LOG_ALARM_BYTES = 128 * 1024 * 1024
 _DRAIN_SECONDS = 1.0
+# What commits wait, once in so many seconds, for readers of a log that is to be begun anew.
+_PATIENCE_SECONDS = 0.02
+_BETWEEN_SECONDS = 1.0
+_FEW_FRAMES = 512
 _RETRY_SECONDS = 0.005
 
 
 class Checkpointer:
-    """Owns every checkpoint of a file. `writing` is the lock of the connection `writer`."""
+    """Owns every checkpoint of a file. `writing` is the lock of its writer."""
 
     def __init__(
-        self, path: Path, index: WalIndex, writer: sqlite3.Connection, writing: threading.Lock
+        self, path: Path, index: WalIndex, moves: MovedPages, writing: threading.Lock
     ) -> None:
         self._path = path
         self._index = index
-        self._writer = writer
+        self._moves = moves
         self._writing = writing
         self._freezes = 0
         self._is_ending = False
@@ -51,6 +56,7 @@ class Checkpointer:
         self._mover.execute("PRAGMA busy_timeout=0")
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="sqlite-log")
         self._moving: Future[None] | None = None
+        self._empties_at = 0.0
 
     @contextmanager
     def held_off(self) -> Iterator[None]:
@@ -86,8 +92,14 @@ class Checkpointer:
 
     def _move(self) -> None:
         with self._gate:
-            if not self._freezes and not self._is_ending:
-                checkpoint(self._mover, "PASSIVE")
+            if self._freezes or self._is_ending:
+                return
+            self._moves.checkpoint(self._mover, "PASSIVE")
+            state = self._index.state()
+            is_nearly_moved = state is not None and state.frames - state.backfilled < _FEW_FRAMES
+            if is_nearly_moved and time.monotonic() >= self._empties_at:
+                self._empty(_PATIENCE_SECONDS)
+                self._empties_at = time.monotonic() + _BETWEEN_SECONDS
 
     def _move_and_empty(self, *, idle: bool) -> Maintenance:
         with self._gate:
@@ -95,7 +107,7 @@ class Checkpointer:
             state = self._index.state()
             if self._freezes or state is None or not state.frames:
                 return Maintenance(wal_bytes=self._log_bytes())
-            is_moved = checkpoint(self._mover, "PASSIVE")
+            is_moved = self._moves.checkpoint(self._mover, "PASSIVE")
             if is_moved or not idle:
                 patience = _DRAIN_SECONDS if state.length >= LOG_ALARM_BYTES else 0.0
                 is_moved = self._empty(patience) or is_moved
@@ -108,7 +120,8 @@ class Checkpointer:
     def _empty(self, patience_seconds: float) -> bool:
         deadline = time.monotonic() + patience_seconds
         with self._writing:
-            while not checkpoint(self._mover, "TRUNCATE"):
+            self._moves.checkpoint(self._mover, "PASSIVE")
+            while not self._moves.checkpoint(self._mover, "TRUNCATE"):
                 if time.monotonic() >= deadline:
                     return False
                 time.sleep(_RETRY_SECONDS)

@@ -12,7 +12,8 @@ from snapshotter import blockmap, codec, consolidation, layout
 from snapshotter.blockmap import KnownMap, KnownSegment
 from snapshotter.codec import EncodedManifest
 from snapshotter.errors import PreconditionFailed
-from snapshotter.format import CatalogEntry, DigestAlgorithm, Header, PartMap, Pointer
+from snapshotter.finder import Mark
+from snapshotter.format import CatalogEntry, DigestAlgorithm, Header, PartMap, PartName, Pointer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class StoredPart:
     segments: tuple[KnownSegment, ...]
     own: tuple[bytes, ...]
     blocks_new: int
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Draft:
     def live(self) -> frozenset[int]:
         """Places in the list of packs that may not be taken by new packs."""
         return frozenset() if self.base is None else self.base.packs
+
+    @property
+    def marks(self) -> Mapping[PartName, Mark]:
+        """Of the parts at the snapshot that this one is compared with."""
+        return {} if self.base is None else self.base.marks
 
     @cached_property
     def emptied(self) -> frozenset[int]:
@@ -97,7 +104,8 @@ def assemble(
         )
         for stored, part in zip(parts, encoded.header.parts, strict=True)
     }
-    return encoded, KnownMap(encoded.header, known)
+    marks = {stored.part.name: stored.mark for stored in parts if stored.mark is not None}
+    return encoded, KnownMap(encoded.header, known, marks)
 
 
 def entry_of(encoded: EncodedManifest) -> CatalogEntry:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from snapshotter import codec
 from snapshotter.blocks import Frame, Geometry
@@ -51,10 +52,14 @@ class KnownSegment:
 
 @dataclass(frozen=True, slots=True)
 class KnownMap:
-    """A snapshot as the next one is compared with it."""
+    """A snapshot as the next one is compared with it.
+
+    `marks`: of the parts of the image that it was made of, if this process made it.
+    """
 
     header: Header
     parts: Mapping[PartName, tuple[KnownSegment, ...]]
+    marks: Mapping[PartName, Any] = field(default_factory=dict)
 
     def part(self, geometry: Geometry, algorithm: DigestAlgorithm) -> PartMap | None:
         """The part whose block numbers mean the same places, and digests the same bytes."""

@@ -36,7 +36,8 @@ _ZERO = bytes(DIGEST_BYTES)
 class Geometry:
     """The blocks of a part. `used`: numbers of the blocks that matter, None for all.
 
-    Block 0 is the preamble where there is one, and then it always matters.
+    Block 0 is the preamble where there is one, and then it always matters. `read`: numbers of the
+    blocks that have to be read, None for all that matter; the others are as in the map before.
     """
 
     name: PartName
@@ -45,6 +46,7 @@ class Geometry:
     preamble: int
     used: frozenset[int] | None
     segment_entries: int = SEGMENT_ENTRIES
+    read: frozenset[int] | None = None
 
     def __post_init__(self) -> None:
         if not 512 <= self.block_size <= BLOCK_LIMIT or not 0 <= self.preamble <= BLOCK_LIMIT:
@@ -98,7 +100,7 @@ class Examined:
 
 
 def windows(geometry: Geometry) -> Iterator[Window]:
-    """The used blocks in file order, in windows of up to 4 MiB; the preamble is one of its own."""
+    """The blocks to be read in file order, in windows of up to 4 MiB; the preamble is alone."""
     most = max(1, WINDOW_BYTES // geometry.block_size)
     for first, count in _runs(geometry, most):
         start, _ = _span(geometry, first)
@@ -109,8 +111,9 @@ def windows(geometry: Geometry) -> Iterator[Window]:
 def _runs(geometry: Geometry, most: int) -> Iterator[tuple[int, int]]:
     total = geometry.block_count
     used: Iterable[int] = range(total)
-    if geometry.used is not None:
-        wanted = geometry.used | {0} if geometry.preamble else geometry.used
+    chosen = geometry.used if geometry.read is None else geometry.read
+    if chosen is not None:
+        wanted = chosen | {0} if geometry.preamble else chosen
         used = sorted(block for block in wanted if 0 <= block < total)
     first, count = 0, 0
     for block in used:

@@ -24,7 +24,7 @@ MOST_BYTES = 16 * 1024 * 1024
 MANY_PACKS = 512
 _DEAD_SHARE = 4  # live bytes are at most one in so many
 # The digest of no block, nor of a hole.
-_NEVER = b"\xff" * DIGEST_BYTES
+NEVER = b"\xff" * DIGEST_BYTES
 
 
 def live_bytes(known: KnownMap) -> Counter[int]:
@@ -72,5 +72,5 @@ def _without(segment: KnownSegment, places: frozenset[int]) -> KnownSegment:
     for number, entry in enumerate(codec.unpack_entries(segment.data)):
         if entry.pack in places:
             end = (number + 1) * ENTRY_BYTES
-            data[end - DIGEST_BYTES : end] = _NEVER
+            data[end - DIGEST_BYTES : end] = NEVER
     return replace(segment, data=bytes(data))

@@ -217,7 +217,7 @@ class Publisher:
         with PackWriter(
             self._store, self.dataset, draft.snapshot_id, places, pack_bytes=self._pack_bytes
         ) as packs:
-            target = Target(packs, draft.manifest, self._algorithm, on_read)
+            target = Target(packs, draft.manifest, self._algorithm, on_read, draft.marks)
             for part, (shape, before) in zip(image.parts, plans, strict=True):
                 offset = sum(len(data) for stored in parts for data in stored.own)
                 parts.append(store_part(part, shape, before, target, offset))

@@ -8,40 +8,41 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from cdc.accelerator import FrozenPart
-from snapshotter import blockmap, blocks
+from snapshotter import blockmap, blocks, finder
 from snapshotter.assemble import StoredPart
 from snapshotter.blockmap import KnownMap, KnownSegment
 from snapshotter.blocks import Examined, Geometry, Window
 from snapshotter.digest import root, segment_digests
 from snapshotter.errors import Corrupt
-from snapshotter.format import (
-    DIGEST_BYTES,
-    DigestAlgorithm,
-    MapEntry,
-)
+from snapshotter.finder import Mark
+from snapshotter.format import DigestAlgorithm, MapEntry, PartName
 from snapshotter.packs import PackWriter
 
 _WORKERS = 2
 _AHEAD = 4  # windows of 4 MiB in memory
-_ZERO = bytes(DIGEST_BYTES)
 
 OnRead = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a part goes: the packs, the manifest's key, and how blocks are digested."""
+    """Where parts go: the packs, the manifest's key, and how blocks are digested.
+
+    `marks`: of the parts at the snapshot that they are compared with.
+    """
 
     packs: PackWriter
     manifest: str
     algorithm: DigestAlgorithm
     on_read: OnRead
+    marks: Mapping[PartName, Mark]
 
 
 def compared(
@@ -64,6 +65,8 @@ def store_part(
 ) -> StoredPart:
     """Put what changed since `before` into packs. `first_offset`: bytes of earlier new segments."""
     old = [segment_digests(segment.data) for segment in before]
+    finding = finder.find(part, geometry, old, target.marks.get(part.name), time.monotonic())
+    geometry = finder.reading(geometry, finding)
     most = geometry.segment_entries
     segments: list[KnownSegment] = []
     own: list[bytes] = []
@@ -72,7 +75,10 @@ def store_part(
         found = _Found(pipeline)
         for number, first in enumerate(range(0, geometry.block_count, most)):
             count = min(most, geometry.block_count - first)
-            digests, fresh = _segment(first, count, found, target.packs)
+            before_here = old[number] if number < len(old) else []
+            digests = finder.kept(geometry, first, count, before_here)
+            fresh = _segment(first, digests, found, target.packs)
+            finder.check_expected(geometry, finding, fresh)
             blocks_new += len(fresh)
             earlier = before[number] if number < len(before) else None
             merged = blockmap.merge(first, digests, fresh, earlier)
@@ -85,7 +91,8 @@ def store_part(
     every = (one for segment in segments for one in segment_digests(segment.data))
     refs = tuple(segment.ref for segment in segments)
     part_map = geometry.part(root(every, target.algorithm), refs)
-    return StoredPart(part_map, tuple(segments), tuple(own), blocks_new)
+    new_mark = finder.marked(part, finding)
+    return StoredPart(part_map, tuple(segments), tuple(own), blocks_new, new_mark)
 
 
 class _Found:
@@ -103,12 +110,11 @@ class _Found:
 
 
 def _segment(
-    first: int, count: int, found: _Found, packs: PackWriter
-) -> tuple[list[bytes], dict[int, MapEntry]]:
-    """Digests of a segment's blocks, and the entries of those that were stored."""
-    digests = [_ZERO] * count
+    first: int, digests: list[bytes], found: _Found, packs: PackWriter
+) -> dict[int, MapEntry]:
+    """Fill in the digests of blocks that were read; the entries of those that were stored."""
     fresh: dict[int, MapEntry] = {}
-    for window, examined in found.before(first + count):
+    for window, examined in found.before(first + len(digests)):
         at = window.first - first
         digests[at : at + window.count] = examined.digests
         for frame in examined.frames:
@@ -117,7 +123,7 @@ def _segment(
             fresh |= blockmap.frame_entries(
                 frame, pack, offset, digests[inside : inside + frame.count]
             )
-    return digests, fresh
+    return fresh
 
 
 def _pipeline(

@@ -1,0 +1,197 @@
+"""Pages that changed since a freeze: never fewer than those whose bytes differ, rarely more."""
+
+import itertools
+import random
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from cdc import sqlite_moves
+from cdc.accelerator import FrozenPart
+from cdc.sqlite_accelerator import SqliteAccelerator
+from cdc.sqlite_freeze import MainPart
+from tests.cdc.sqlite_rows import KEYS, batch, checkpoint
+
+ROWS = 4_000
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "flights.db"
+
+
+@pytest.fixture
+def accelerator(path: Path) -> Iterator[SqliteAccelerator]:
+    accelerator = SqliteAccelerator.open(path, "flights", keys=KEYS, create=True)
+    accelerator.apply(batch(range(ROWS)), checkpoint(1))
+    accelerator.maintain(idle=True)
+    yield accelerator
+    accelerator.close()
+
+
+def pages(part: FrozenPart) -> list[bytes]:
+    data = part.read(0, part.length)
+    return [data[at : at + part.block_size] for at in range(0, len(data), part.block_size)]
+
+
+def frozen(accelerator: SqliteAccelerator, mark: object) -> tuple[list[bytes], object, set[int]]:
+    """Pages, mark, and those that are said to have changed since the earlier one."""
+    with accelerator.freeze() as image:
+        main = image.parts[0]
+        assert isinstance(main, MainPart)
+        found = pages(main)
+        changed = main.changed_since(mark)
+        return found, main.mark(), set(range(len(found))) if changed is None else set(changed)
+
+
+def differing(old: list[bytes], new: list[bytes]) -> set[int]:
+    return {at for at, page in enumerate(new[: len(old)]) if page != old[at]}
+
+
+def update(accelerator: SqliteAccelerator, version: int, source: random.Random) -> None:
+    numbers = source.sample(range(ROWS), source.choice([1, 30, 300]))
+    dead = source.sample(sorted(set(range(ROWS)) - set(numbers)), source.choice([0, 0, 50]))
+    note = "x" * source.choice([5, 40, 900])
+    accelerator.apply(batch(numbers, version, dead=dead, note=note), checkpoint(version))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_page_that_differs_is_missed_in_many_rounds_of_random_updates(
+    accelerator: SqliteAccelerator, path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdc.sqlite_checkpointer.LOG_LIMIT_BYTES", 200_000)
+    source, version, kept = random.Random(seed), 1, 0
+    old, mark, _ = frozen(accelerator, None)
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as reader:
+        reader.isolation_level = None
+        for _ in range(60):
+            for _ in range(source.randint(0, 6)):
+                version += 1
+                update(accelerator, version, source)
+                if not reader.in_transaction and source.random() < 0.2:
+                    reader.execute("BEGIN")
+                    reader.execute("SELECT count(*) FROM flights").fetchall()
+                elif reader.in_transaction and source.random() < 0.5:
+                    reader.execute("ROLLBACK")
+                accelerator.maintain(idle=source.random() < 0.2)
+            new, later, changed = frozen(accelerator, mark)
+            assert differing(old, new) <= changed
+            kept += len(changed) < len(new)
+            # As if some of the snapshots failed: the next is compared with an older one.
+            if source.random() < 0.7:
+                old, mark = new, later
+    assert kept > 20
+
+
+def test_pages_that_commits_beside_a_checkpoint_bring_are_not_missed(
+    accelerator: SqliteAccelerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdc.sqlite_checkpointer.LOG_LIMIT_BYTES", 20_000)
+    stop = threading.Event()
+
+    def write() -> None:
+        source, version = random.Random(5), 1
+        while not stop.is_set():
+            version += 1
+            numbers = source.sample(range(ROWS), 5)
+            accelerator.apply(batch(numbers, version), checkpoint(version))
+            accelerator.maintain(idle=False)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    kept = 0
+    old, mark, _ = frozen(accelerator, None)
+    for _ in range(60):
+        new, mark, changed = frozen(accelerator, mark)
+        assert differing(old, new) <= changed
+        kept += len(changed) < len(new)
+        old = new
+    stop.set()
+    thread.join()
+    assert kept > 0
+
+
+def test_only_the_pages_of_what_was_updated_are_named(accelerator: SqliteAccelerator) -> None:
+    _, mark, _ = frozen(accelerator, None)
+    accelerator.apply(batch([7], 2), checkpoint(2))
+    accelerator.maintain(idle=True)
+    new, _, changed = frozen(accelerator, mark)
+
+    assert 0 < len(changed) < 20 < len(new)
+
+
+def test_while_the_log_was_not_moved_no_page_changed(accelerator: SqliteAccelerator) -> None:
+    _, mark, _ = frozen(accelerator, None)
+    accelerator.apply(batch([7], 2), checkpoint(2))
+
+    assert frozen(accelerator, mark)[2] == set()
+
+
+def test_somebody_else_who_moves_the_log_makes_every_page_unknown(
+    accelerator: SqliteAccelerator, path: Path
+) -> None:
+    _, mark, _ = frozen(accelerator, None)
+    accelerator.apply(batch(range(500), 2), checkpoint(2))
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    new, later, changed = frozen(accelerator, mark)
+    assert changed == set(range(len(new)))
+    assert frozen(accelerator, later)[2] == set()
+
+
+def test_a_mark_of_another_life_of_the_file_says_nothing(
+    accelerator: SqliteAccelerator, path: Path
+) -> None:
+    _, mark, _ = frozen(accelerator, None)
+    accelerator.close()
+    again = SqliteAccelerator.open(path, "flights", keys=None, create=False)
+    new, _, changed = frozen(again, mark)
+    again.close()
+
+    assert changed == set(range(len(new)))
+
+
+def test_what_is_remembered_has_a_bound(
+    accelerator: SqliteAccelerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_moves, "_MOST_PAGES", 10)
+    _, mark, _ = frozen(accelerator, None)
+    accelerator.apply(batch(range(ROWS), 2), checkpoint(2))
+    accelerator.maintain(idle=True)
+
+    new, _, changed = frozen(accelerator, mark)
+    assert changed == set(range(len(new)))
+
+
+def test_the_log_is_begun_anew_beside_readers_that_never_pause(
+    accelerator: SqliteAccelerator, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdc.sqlite_checkpointer.LOG_LIMIT_BYTES", 200_000)
+    monkeypatch.setattr("cdc.sqlite_checkpointer._PATIENCE_SECONDS", 5.0)
+    monkeypatch.setattr("cdc.sqlite_checkpointer._BETWEEN_SECONDS", 0.0)
+    stop = threading.Event()
+
+    def read() -> None:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as reader:
+            while not stop.is_set():
+                reader.execute("SELECT count(*), max(version) FROM flights").fetchall()
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    log = Path(f"{path}-wal")
+    sizes = []
+    for version in range(2, 60):
+        accelerator.apply(batch(range(300), version), checkpoint(version))
+        accelerator.maintain(idle=False)
+        sizes.append(log.stat().st_size)
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+    assert any(later < earlier for earlier, later in itertools.pairwise(sizes))
