@@ -50,6 +50,11 @@ class Batch:
     stamps: pa.Table | None = None
 
     @property
+    def deletes(self) -> int:
+        """Items that are gone with it."""
+        return sum(chunk.true_count for chunk in self.rows.column("_dead").chunks)
+
+    @property
     def is_empty(self) -> bool:
         """True if there is nothing to write but the checkpoint."""
         return self.rows.num_rows == 0 and not self.poison and not self.stamps

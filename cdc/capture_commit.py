@@ -41,8 +41,8 @@ class Committer:
 
     Raises ColumnsRefused if the file's columns contradict the declared ones.
 
-    `records`, `batches` and `ttl_deletes` are those of the stream. `retention_seconds`: what the
-    next checkpoint says.
+    `records`, `batches`, `deletes` and `ttl_deletes` are those of the stream. `retention_seconds`:
+    what the next checkpoint says.
     """
 
     def __init__(  # noqa: PLR0913 - what a run has, each by name
@@ -63,6 +63,7 @@ class Committer:
         self.retention_seconds = checkpoint.retention_seconds
         self.records = 0
         self.batches = 0
+        self.deletes = 0
         self.ttl_deletes = 0
         self.quarantined = 0
         self.misfits: Counter[str] = Counter()
@@ -127,6 +128,7 @@ class Committer:
             return False
         self.batches += bool(pages)
         self.records += batch.records
+        self.deletes += batch.deletes
         self.ttl_deletes += batch.ttl_deletes
         return True
 

@@ -249,6 +249,7 @@ class Loop:
                 scan=self._scan_status(now),
                 records_total=committer.records,
                 batches_total=committer.batches,
+                deletes_total=committer.deletes,
                 ttl_deletes_total=committer.ttl_deletes,
                 quarantined_total=self._quarantined(),
                 dropped=committer.dropped,

@@ -63,8 +63,10 @@ class CaptureStatus:
     """Where capture stands. Times are service time, epoch seconds; None means unknown.
 
     `degraded`: what a person should know, although capture goes on; `degraded_since` its begin.
+    `failing`: what the stream says instead of records, or one of its shards, once that lasts.
     `trouble_since`: begin of the oldest trouble that is not over, however short.
     `trouble_exit_code`: what kind of trouble it is, by the code that a command would end with.
+    `deletes_total`: items that commits of this process deleted, those of time to live among them.
     `dropped`: what a stream without order brought for nothing, in this process.
     """
 
@@ -72,6 +74,7 @@ class CaptureStatus:
     ready: bool = False
     degraded: str | None = None
     degraded_since: float | None = None
+    failing: str | None = None
     trouble_since: float | None = None
     trouble_exit_code: int | None = None
     lag_ms: int | None = None
@@ -86,6 +89,7 @@ class CaptureStatus:
     scan: ScanStatus = field(default_factory=ScanStatus)
     records_total: int = 0
     batches_total: int = 0
+    deletes_total: int = 0
     ttl_deletes_total: int = 0
     quarantined_total: int = 0
     dropped: Dropped = field(default_factory=Dropped)
@@ -141,6 +145,7 @@ class StatusBoard:
             status,
             degraded=degraded,
             degraded_since=since,
+            failing=self._troubles.of_stream(now),
             trouble_since=self._troubles.since(),
             trouble_exit_code=self._troubles.exit_code(now),
             lag_ms=None if lag is None else round(lag * 1000),

@@ -14,6 +14,7 @@ from cdc.backoff import Reaction, reaction
 from cdc.errors import CdcError, NoSpace
 
 LOUD_SECONDS = 30.0
+_BRINGS_CHANGES = frozenset({"shard", "listing", "repair"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,16 @@ class Troubles:
             return None
         worst = min(lasting, key=lambda trouble: trouble.since)
         return f"{worst.error} ({worst.error.hint})", worst.since
+
+    def of_stream(self, now: float) -> str | None:
+        """What lasts among the calls that bring changes; None if they go on."""
+        lasting = [
+            trouble
+            for operation, trouble in list(self._open.items())
+            if _kind(operation) in _BRINGS_CHANGES and now - trouble.since >= LOUD_SECONDS
+        ]
+        worst = min(lasting, key=lambda trouble: trouble.since, default=None)
+        return None if worst is None else str(worst.error)
 
     def exit_code(self, now: float) -> int | None:
         """Of what `degraded` tells, else of the trouble that has lasted longest; None without."""

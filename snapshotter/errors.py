@@ -22,15 +22,24 @@ from typing import ClassVar
 
 
 class SnapshotError(Exception):
-    """Base of all errors of snapshots; raise a leaf."""
+    """Base of all errors of snapshots; raise a leaf.
+
+    `reasons`: where nothing is published on purpose, why, in words of
+    `snapshotter.objections.REASONS`.
+    """
 
     exit_code: ClassVar[int] = 1
     hint: str = "report this as a bug"
+    reasons: tuple[str, ...] = ()
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str | None = None, reasons: tuple[str, ...] | None = None
+    ) -> None:
         super().__init__(message)
         if hint is not None:
             self.hint = hint
+        if reasons is not None:
+            self.reasons = reasons
 
 
 class StoreUnreachable(SnapshotError):
@@ -87,6 +96,7 @@ class Fenced(SnapshotError):
 
     exit_code = 10
     hint = "stop one of the two producers; this one must not publish any more"
+    reasons = ("behind",)
 
 
 class Held(SnapshotError):
@@ -94,6 +104,7 @@ class Held(SnapshotError):
 
     exit_code = 14
     hint = "`snowmelt snapshots release` ends it"
+    reasons = ("held",)
 
 
 class NoSuchSnapshot(SnapshotError):
@@ -118,16 +129,7 @@ class NothingToSnapshot(SnapshotError):
 
 
 class GateRefused(SnapshotError):
-    """The publish gate found reasons against this state; the message names them all.
-
-    `reasons`: of `snapshotter.objections.REASONS`.
-    """
+    """The publish gate found reasons against this state; the message names them all."""
 
     exit_code = 4
     hint = "the newest good snapshot stays; see why the stream or the table is in this state"
-
-    def __init__(
-        self, message: str, *, hint: str | None = None, reasons: tuple[str, ...] = ()
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.reasons = reasons

@@ -15,6 +15,9 @@ from cdc.position import After, At, End
 from snapshotter.errors import Fenced, Held, NothingToSnapshot
 from snapshotter.format import CatalogEntry, Header, Pointer
 
+# How a hold begins that a node puts on its dataset when the live feed loses most of its rows.
+MASS_DELETE = "mass delete: "
+
 
 def check_owner(pointer: Pointer, generation: int) -> None:
     """Raise Fenced unless this generation still publishes; a rollback is no other producer."""
@@ -35,7 +38,13 @@ def has_only_rollbacks_since(pointer: Pointer, generation: int) -> bool:
 def check_not_held(pointer: Pointer) -> None:
     """Raise Held while a person holds the dataset."""
     if pointer.hold is not None:
-        raise Held(f"{pointer.dataset} is held at {pointer.current}: {pointer.hold}")
+        told = f"{pointer.dataset} is held at {pointer.current}: {pointer.hold}"
+        raise Held(told, reasons=("mass_delete",) if is_mass_delete(pointer.hold) else None)
+
+
+def is_mass_delete(hold: str) -> bool:
+    """True if a node holds the dataset, because the live feed lost most of its rows."""
+    return hold.startswith(MASS_DELETE)
 
 
 def check_finished(checkpoint: Checkpoint) -> None:

@@ -1,6 +1,6 @@
 """Gathers the facts that the publish gate judges by, and refuses or lets pass. One per publisher.
 
-    stream and table, from what is given · the image, opened by its engine · the bucket's identity
+    stream and table, from what is given · the bucket's identity · the image, opened by its engine
     · that the store deletes nothing by itself: asked of the first objects, and again now and then
 
 Nothing is uploaded before the first three were asked. A refusal for objects that expire comes after
@@ -75,13 +75,15 @@ class Gatekeeper:
         if pointer.may_shrink:
             of_table = [one for one in of_table if one.reason not in objections.OF_FEWER_ROWS]
         found += of_table
-        found += objections.of_image(image, image.reopened(counts=thorough))
         if pointer.bucket_id != self._bucket_id:
             text = f"{self._store.url} is not the bucket that was taken over"
             found.append(Objection("other_bucket", text))
         if self._expiring is not None:
             found += self._of_expiry([self._expiring])
-        return self._passed(found, given)
+        overruled = self._passed(found, given)
+        # Last, because it takes longest, and a state that is refused is tried again and again.
+        self._passed(objections.of_image(image, image.reopened(counts=thorough)), given)
+        return overruled
 
     def check_kept(self, keys: Sequence[str], given: Circumstances) -> None:
         """Raise GateRefused if the store is going to delete one of these by itself."""

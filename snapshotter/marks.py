@@ -20,10 +20,9 @@ from dataclasses import replace
 from snapshotter.catalog import by_id, with_generation
 from snapshotter.errors import NoSuchSnapshot, NotOffered
 from snapshotter.format import CATALOG_LIMIT, ROLLBACK_LIMIT, CatalogEntry, Pointer, Rollback
+from snapshotter.gate import is_mass_delete
 
 NO_REASON = "no reason given"
-# How a hold begins that a node puts on its dataset when the live feed loses most of its rows.
-MASS_DELETE = "mass delete: "
 
 
 def pin(pointer: Pointer, snapshot_id: str, reason: str = NO_REASON) -> Pointer:
@@ -78,7 +77,7 @@ def hold(pointer: Pointer, reason: str = NO_REASON) -> Pointer:
 
 def release(pointer: Pointer) -> Pointer:
     """Who publishes goes on; after a mass delete also with the fewer rows that there are now."""
-    agrees = (pointer.hold or "").startswith(MASS_DELETE)
+    agrees = pointer.hold is not None and is_mass_delete(pointer.hold)
     shrink_from = pointer.current if agrees else pointer.shrink_from
     return replace(pointer, hold=None, shrink_from=shrink_from)
 

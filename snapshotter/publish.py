@@ -142,7 +142,7 @@ class Publisher:
         self._published += 1
         return replace(
             report_of(encoded.header, draft, parts),
-            reason=reason,
+            reason=reason if given.force is None else f"{reason}, forced: {given.force}",
             duration_seconds=time.monotonic() - started,
             renewal=base.header is not None
             and gate.is_renewal(base.header, image.checkpoint, image.row_count),

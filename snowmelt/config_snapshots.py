@@ -12,6 +12,7 @@ from snapshotter.lease import LEASE_SECONDS
 from snapshotter.location import ServerSideEncryption, parse_location
 from snapshotter.pruning import GRACE_SECONDS
 from snapshotter.retention import Retention
+from snowmelt.config_gate import GateSection
 from snowmelt.durations import Duration
 from snowmelt.parameters import checked_url
 
@@ -78,6 +79,7 @@ class SnapshotsSection(_Section):
     prune_grace: Duration = GRACE_SECONDS
     lease: Duration = LEASE_SECONDS
     full_every: Duration = FULL_EVERY_SECONDS
+    gate: GateSection = GateSection()
     params: SnapshotParameters = SnapshotParameters()
 
     @field_validator("location")

@@ -82,12 +82,12 @@ class DatasetRuntime:
             self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
 
-    def create_snapshot(self) -> Mapping[str, Any]:
+    def create_snapshot(self, force: str | None = None) -> Mapping[str, Any]:
         """Publish now. Raises SnapshotError."""
         if self._producer is None:
             hint = "set acceleration.snapshots to enabled or create_only"
             raise NothingToSnapshot(f"{self.name}: this node does not publish snapshots", hint=hint)
-        return self._producer.publish("asked for")
+        return self._producer.publish("asked for", force)
 
     def status(self) -> DatasetStatus:
         """The dataset now."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from starlette.applications import Starlette
@@ -42,8 +43,11 @@ class Served(Protocol):
     def status(self) -> DatasetStatus:
         """The dataset now."""
 
-    def create_snapshot(self) -> Mapping[str, object]:
-        """Publish now; returns the report. Raises SnapshotError."""
+    def create_snapshot(self, force: str | None = None) -> Mapping[str, object]:
+        """Publish now; returns the report. `force`: why the gate is overruled, this once.
+
+        Raises SnapshotError.
+        """
 
     def explain(self) -> Mapping[str, object]:
         """What a cold start would do with its file now. Raises SnapshotError."""
@@ -99,9 +103,10 @@ def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
     def listing(_request: Request) -> Response:
         return JSONResponse([_summary(dataset.status()) for dataset in datasets])
 
-    def snapshot(request: Request) -> Response:
+    async def snapshot(request: Request) -> Response:
         dataset = choose(datasets, "", request.path_params["name"])
-        return _answer(dataset.create_snapshot, 201)
+        create = partial(dataset.create_snapshot, _force(await _statement(request)))
+        return await run_in_threadpool(_answer, create, 201)
 
     def explanation(request: Request) -> Response:
         dataset = choose(datasets, "", request.path_params["name"])
@@ -152,6 +157,20 @@ def _words(text: str) -> list[str]:
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise QueryRefused("the key is not a JSON array of strings")
     return words
+
+
+def _force(text: str) -> str | None:
+    """Why a person overrules the gate: `{"force": WHY}`; an empty body overrules nothing."""
+    if not text:
+        return None
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise QueryRefused("the body is no JSON object") from error
+    force = document.get("force") if isinstance(document, dict) else None
+    if not isinstance(force, str) or not force.strip():
+        raise QueryRefused('the body is not {"force": WHY}')
+    return force
 
 
 def _read(accelerator: Accelerator, words: list[str]) -> object:

@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from snowmelt import __version__
 from snowmelt.config import MetricName
+from snowmelt.metric_reasons import held_reasons
 from snowmelt.metric_values import (
     Value,
     age_ms,
@@ -232,6 +233,7 @@ class _Collector:
                 if number is not None and self._is_on(status.name, name):
                     family.add_metric([status.name], number)
             yield family
+        yield held_reasons(statuses)
         yield _spilled(statuses)
         yield from _restores(statuses)
         build = GaugeMetricFamily(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from snapshotter.errors import SnapshotError
+from snapshotter.errors import Held, SnapshotError
 from snapshotter.publish_report import PublishReport
 from snowmelt.clockwork import Clockwork
 from snowmelt.logs import logger
@@ -41,6 +41,7 @@ class Outcomes:
             last_duration_seconds=report.duration_seconds,
             published_total=self.status.published_total + 1,
             held_because=(),
+            held_reasons=(),
             problem=None,
         )
         self._log.info("snapshot_published", **asdict(report))
@@ -54,14 +55,19 @@ class Outcomes:
 
     def held(self, error: SnapshotError) -> None:
         """It was meant that nothing is published; said once for each reason."""
-        is_news = self.status.held_because != (str(error),)
+        told = self.status.held_because
+        # The gate's sentences have hours and shares in them, which change by themselves.
+        is_news = not told or self.status.held_reasons != error.reasons
+        is_news = is_news or (isinstance(error, Held) and told != (str(error),))
         self.status = replace(
             self.status,
             skipped_total=self.status.skipped_total + 1,
             held_because=(str(error),),
+            held_reasons=error.reasons,
         )
         if is_news:
-            self._log.warning("snapshot_held", message=str(error), hint=error.hint)
+            facts = {"reasons": error.reasons, "message": str(error), "hint": error.hint}
+            self._log.warning("snapshot_held", **facts)
 
     def bug(self, error: Exception) -> None:
         """An error that nobody foresaw."""

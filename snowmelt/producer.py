@@ -20,7 +20,6 @@ from cdc.capture_status import CaptureStatus
 from cdc.errors import CdcError
 from snapshotter import gate
 from snapshotter.errors import Fenced, GateRefused, Held, NothingToSnapshot, SnapshotError
-from snapshotter.gatekeeper import Circumstances
 from snapshotter.lease_keeper import LeaseLost
 from snapshotter.publish import Publisher
 from snapshotter.publish_report import PublishReport
@@ -28,6 +27,7 @@ from snapshotter.reader import read_pointer
 from snapshotter.trigger import due
 from snowmelt import __version__
 from snowmelt.clockwork import Clockwork
+from snowmelt.guard import Guard
 from snowmelt.leasing import Leasing
 from snowmelt.newest import Newest, facts_since
 from snowmelt.outcomes import Outcomes
@@ -68,6 +68,7 @@ class Producer:
         self._look = look
         self._capture = capture
         self._outcomes = Outcomes(plan.name, self._clockwork)
+        self._guard = Guard(plan, self._outcomes, self._clockwork)
         self._leasing = Leasing(plan, self._clockwork, on_fenced)
         self._term: str | None = None
         self._owed_from: int | None = None
@@ -138,7 +139,7 @@ class Producer:
         status = replace(self._outcomes.status, generation=self._publisher.generation)
         return self._leasing.shown_in(status)
 
-    def publish(self, reason: str) -> Mapping[str, Any]:
+    def publish(self, reason: str, force: str | None = None) -> Mapping[str, Any]:
         """Publish now and return the report. Raises SnapshotError and the accelerator's errors."""
         with self._lock:
             found = self._look()
@@ -149,7 +150,7 @@ class Producer:
                 self._take_over()
                 self._check_own(found.capture)
                 self._is_publishing = True
-                report, newest = self._publish(found, reason)
+                report, newest = self._publish(found, reason, force)
             except NothingToSnapshot:
                 raise  # no trouble: the bootstrap goes on, or the node is stopping
             except (SnapshotError, CdcError) as error:
@@ -188,7 +189,8 @@ class Producer:
         facts = facts_since(self._newest, capture, capture.checkpoint)
         # Who succeeds another one publishes at once: its file shares few blocks with what is there.
         is_owed = self._owed_from is not None and capture.ready
-        reason = "take-over" if is_owed else due(now, facts, self._settings)
+        reason = self._guard.look(found, self._publisher.generation or 0)
+        reason = reason or ("take-over" if is_owed else due(now, facts, self._settings))
         if reason is not None:
             self.publish(reason)
 
@@ -243,7 +245,9 @@ class Producer:
         checkpoint, newest = capture.checkpoint, self._newest
         return newest is not None and (checkpoint is None or newest.stands_for(checkpoint))
 
-    def _publish(self, found: Snapshotable, reason: str) -> tuple[PublishReport, Newest]:
+    def _publish(
+        self, found: Snapshotable, reason: str, force: str | None
+    ) -> tuple[PublishReport, Newest]:
         for attempt in range(_FREEZE_TRIES):
             # Counted before the freeze: a batch between the two is counted twice, none is lost.
             batches = found.capture.batches_total
@@ -253,7 +257,7 @@ class Producer:
                         image,
                         reason=reason,
                         progress=lambda _done, _total: self._go_on(found.capture),
-                        given=Circumstances(allow_empty=self._plan.section.params.allow_empty),
+                        given=self._guard.given(found.capture, force),
                     )
                 except FreezeBroken:
                     if attempt + 1 == _FREEZE_TRIES:
@@ -273,7 +277,8 @@ class Producer:
     # ------------------------------------------------------------ outcomes
 
     def _failed(self, error: SnapshotError | CdcError) -> None:
-        self._not_before = self._clockwork.monotonic() + _RETRY_SECONDS
+        pause = _RETRY_SECONDS * (4 if isinstance(error, GateRefused) else 1)
+        self._not_before = self._clockwork.monotonic() + pause
         if isinstance(error, Fenced) and not self._leasing.is_ours:
             return  # told by the lease
         if isinstance(error, Fenced) and self._is_taken_over():
@@ -288,8 +293,6 @@ class Producer:
         try:
             pointer = read_pointer(self._store, self._plan.name)
             gate.check_owner(pointer, self._publisher.generation or 0)
-        except Fenced:
-            return True
-        except SnapshotError:
-            return False  # unknown: the next try tells
+        except SnapshotError as error:
+            return isinstance(error, Fenced)  # else it is unknown: the next try tells
         return False

@@ -16,6 +16,7 @@ from restorer.facts import Policy
 from snapshotter.lease import LEASE_SECONDS
 from snapshotter.location import StoreParams
 from snowmelt.config import Config, DatasetSection
+from snowmelt.config_gate import GateSection
 from snowmelt.config_snapshots import SnapshotsSection
 from snowmelt.durations import parse_duration
 from snowmelt.errors import ConfigError
@@ -66,6 +67,11 @@ class DatasetPlan:
     def lease_seconds(self) -> float:
         """How long the lease has to be unchanged before another node takes it."""
         return LEASE_SECONDS if self.snapshots is None else self.snapshots.lease
+
+    @property
+    def gate(self) -> GateSection:
+        """What the publish gate lets pass."""
+        return GateSection() if self.snapshots is None else self.snapshots.gate
 
     @property
     def refresh_seconds(self) -> float | None:

@@ -1,26 +1,25 @@
-"""`snapshots create|list|show|verify`, and `snapshot` for create; the others have own modules."""
+"""`snapshots create|list|show`, and `snapshot` for create; the others have own modules."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from snowmelt.cli import difference, marks, prune
+from snowmelt.cli import difference, marks, proof, prune
 from snowmelt.cli.bucket import find, plan_of, pointer_of, store_of
 from snowmelt.cli.options import (
     DEFAULT_CONFIG,
     AsJson,
     ConfigFile,
     DatasetName,
-    Progress,
     choose,
     load,
     print_json,
-    progress_mode,
 )
 
 if TYPE_CHECKING:
@@ -38,10 +37,7 @@ def register(app: typer.Typer) -> None:
     )(create)
     group.command("list", help="The catalog.\n\nExample: snowmelt snapshots list --json")(listing)
     group.command("show", help="One snapshot.\n\nExample: snowmelt snapshots show ID")(show)
-    group.command(
-        "verify",
-        help="Check a snapshot in the store.\n\nExample: snowmelt snapshots verify --level full",
-    )(verify)
+    proof.register(group)
     difference.register(group)
     marks.register(group)
     prune.register(group)
@@ -50,20 +46,28 @@ def register(app: typer.Typer) -> None:
 
 
 def create(
-    config: ConfigFile = DEFAULT_CONFIG, dataset: DatasetName = None, as_json: AsJson = False
+    config: ConfigFile = DEFAULT_CONFIG,
+    dataset: DatasetName = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overrule the publish gate, this once; needs --reason.")
+    ] = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why it is overruled.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """By the running node; where none answers, from the file itself."""
     from snowmelt import client
     from snowmelt.errors import NodeUnreachable
     from snowmelt.progress import format_bytes
 
+    why = _why(force, reason)
     settings = load(config).config
     section = choose(settings, dataset)
     target = f"/v1/datasets/{quote(section.name)}/acceleration/snapshots"
+    body = b"" if why is None else json.dumps({"force": why}).encode()
     try:
-        report = client.call(settings.runtime.query, "POST", target, b"")
+        report = client.call(settings.runtime.query, "POST", target, body)
     except NodeUnreachable:
-        report = _create_from_file(plan_of(config, dataset))
+        report = _create_from_file(plan_of(config, dataset), why)
     if as_json:
         print_json(report)
         return
@@ -71,6 +75,18 @@ def create(
         f"{report['snapshot_id']}: {format_bytes(report['new_bytes'])} new of "
         f"{format_bytes(report['stored_bytes'])} in {report['duration_seconds']:.2f} s"
     )
+    if report["overruled"]:
+        print(f"{section.name}: published against {', '.join(report['overruled'])}")
+
+
+def _why(force: bool, reason: str | None) -> str | None:
+    """Why the gate is overruled; None if it is not. Raises UsageError."""
+    from snowmelt.errors import UsageError
+
+    text = " ".join((reason or "").split())
+    if force != bool(text):
+        raise UsageError("--force and --reason go together", hint="say why: --reason WHY")
+    return text or None
 
 
 def listing(
@@ -121,10 +137,11 @@ def show(
     plan = plan_of(config, dataset)
     store = store_of(plan)
     pointer = pointer_of(store, plan.name)
-    header = read_header(store, find(store, pointer, snapshot))
+    entry = find(store, pointer, snapshot)
+    header = read_header(store, entry)
     if as_json:
         document = asdict(header) | {"checkpoint": to_json(header.checkpoint)}
-        print_json(document)
+        print_json(document | proof.seen(entry))
         return
     checkpoint = header.checkpoint
     facts = [
@@ -141,6 +158,8 @@ def show(
         ("stored", f"{format_bytes(header.stored_bytes)} in {len(header.packs)} packs"),
         ("shards", len(checkpoint.shards)),
         ("producer", header.producer),
+        ("seen", ", ".join(proof.seen_marks(entry)) or None),
+        ("content", entry.content_digest),
     ]
     console().print(table(("", ""), facts))
     parts = [
@@ -150,48 +169,11 @@ def show(
     console().print(table(("part", "size", "blocks", "block size", "root"), parts))
 
 
-def verify(
-    snapshot: SnapshotId = None,
-    config: ConfigFile = DEFAULT_CONFIG,
-    dataset: DatasetName = None,
-    level: Annotated[str, typer.Option(help="fast, sample or full.")] = "fast",
-    progress: Progress = "auto",
-    as_json: AsJson = False,
-) -> int:
-    """Ends with 5 and one line per fault if the snapshot is damaged."""
-    from snapshotter.verify import verify as run
-    from snowmelt.errors import UsageError
-    from snowmelt.progress import format_bytes
-    from snowmelt.progress import progress as shown
-
-    if level not in {"fast", "sample", "full"}:
-        raise UsageError(f"--level {level} is not allowed", hint="use fast, sample or full")
-    plan = plan_of(config, dataset)
-    with shown(f"verifying {plan.name}", progress_mode(progress)) as report_progress:
-        report = run(
-            store_of(plan),
-            plan.name,
-            snapshot,
-            level=level,  # type: ignore[arg-type]  # one of three, checked above
-            progress=report_progress,
-        )
-    if as_json:
-        print_json(asdict(report) | {"ok": not report.failures})
-    elif not report.failures:
-        print(
-            f"{report.snapshot_id}: good ({level}: {report.packs} packs, {report.blocks:,} blocks, "
-            f"{format_bytes(report.bytes_read)} read)"
-        )
-    else:
-        for failure in report.failures:
-            print(f"{failure.object}: {failure.what}")
-    return 5 if report.failures else 0
-
-
-def _create_from_file(plan: DatasetPlan) -> dict[str, Any]:
+def _create_from_file(plan: DatasetPlan, force: str | None) -> dict[str, Any]:
     from cdc.engines import open_accelerator
     from snapshotter import gate
     from snapshotter.errors import ObjectMissing
+    from snapshotter.gatekeeper import Circumstances
     from snapshotter.publish import Publisher
     from snapshotter.reader import read_pointer
     from snowmelt import __version__
@@ -206,17 +188,20 @@ def _create_from_file(plan: DatasetPlan) -> dict[str, Any]:
     with contextlib.suppress(ObjectMissing):  # the first snapshot
         gate.check_not_held(read_pointer(store, plan.name))
     publisher = Publisher(store, plan.name, holder=plan.holder, producer=f"snowmelt {__version__}")
+    given = Circumstances(
+        plan.gate.bounds, allow_empty=plan.section.params.allow_empty, force=force
+    )
     file = open_accelerator(plan.section.acceleration.engine, plan.path, plan.name)
     try:
         publisher.take_over()
         with file.freeze() as image:
-            return asdict(publisher.publish(image, reason="asked for"))
+            return asdict(publisher.publish(image, reason="asked for", given=given))
     finally:
         file.close()
 
 
 def _entry(entry: CatalogEntry, pointer: Pointer) -> dict[str, Any]:
-    return asdict(entry) | {"current": entry.snapshot_id == pointer.current}
+    return asdict(entry) | proof.seen(entry) | {"current": entry.snapshot_id == pointer.current}
 
 
 def _marks(entry: CatalogEntry, pointer: Pointer) -> str:
@@ -227,6 +212,4 @@ def _marks(entry: CatalogEntry, pointer: Pointer) -> str:
         marks.append(f"pinned: {entry.pinned}")
     if entry.quarantined is not None:
         marks.append(f"quarantined: {entry.quarantined}")
-    if entry.proven_at is not None:
-        marks.append("proven")
-    return ", ".join(marks)
+    return ", ".join(marks + proof.seen_marks(entry))
