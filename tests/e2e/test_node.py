@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.ageing import SCAN
-from tests.e2e.nodes import Document, Node, bucket, differences, table_items, table_params
+from tests.e2e.nodes import Document, Node, differences, table_items, table_params
 from tests.flights import KEYS, Item, flights, load
 from tests.servers.dynamodb_local import DynamoDBLocal
-from tests.servers.seaweedfs import SeaweedFS
 from tests.servers.turnstile import Turnstile, turnstile
 
 KEY_NAMES = tuple(name for name, _ in KEYS)
@@ -159,29 +158,6 @@ def test_of_two_nodes_on_an_empty_bucket_one_loads_the_table_and_one_waits_for_i
     for node in pair:
         assert node.stop() == 0
         assert differences(table.items(), node.items()) == ""
-
-
-def test_a_producer_that_was_taken_over_publishes_no_more_but_follows_and_serves(
-    table: Table, make_node: Callable[..., Node], seaweedfs: SeaweedFS
-) -> None:
-    snapshots = bucket(seaweedfs, "fenced")
-    first = make_node("first", table.node(snapshots)).start().wait_ready()
-    first.wait_for_snapshot()
-    second = make_node("second", table.node(snapshots)).start().wait_ready()
-    second.wait_until("take-over", lambda: second.snapshot()["generation"] == 2)
-
-    one = table.put(ROWS + 1)
-    first.wait_until("fenced", lambda: bool(first.snapshot()["fenced"]))
-    second.wait_for_snapshot()
-    other = table.put(ROWS + 2)
-
-    for node in (first, second):
-        for item in (one, other):
-            node.wait_for_item(key_of(item), item)
-        assert node.is_ready()
-    assert first.snapshot()["problem"]["exit_code"] == 10
-    assert "generation 2" in first.snapshot()["problem"]["message"]
-    assert not second.snapshot()["fenced"]
 
 
 def test_a_stopped_node_s_file_is_published_by_the_verb(
