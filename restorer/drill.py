@@ -23,7 +23,7 @@ from restorer.errors import NoFallbackLeft, NothingToRestore, WouldOverwrite
 from restorer.facts import Policy, Selection
 from restorer.fetch import Progress
 from restorer.prove import compare
-from restorer.restore import RestoreRequest, restore
+from restorer.restore import RestoreReport, RestoreRequest, restore
 from snapshotter.catalog import by_id
 from snapshotter.errors import Corrupt
 from snapshotter.format import CatalogEntry, Header
@@ -44,19 +44,28 @@ class DrillReport:
     seconds: dict[str, float]
 
 
-def drill(
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A snapshot in a file, not yet examined."""
+
+    entry: CatalogEntry
+    header: Header
+    target: Path
+    report: RestoreReport
+
+
+def begin(
     store: ObjectStore,
     dataset: str,
     entry: CatalogEntry,
     target: Path,
     *,
     progress: Progress | None = None,
-    on_items: Callable[[int], None] = lambda _: None,
-) -> DrillReport:
-    """Restore a snapshot to `target`, where nothing is, and prove it. `on_items`: digested so far.
+) -> Restored:
+    """Restore a snapshot to `target`, where nothing is; the file stays.
 
-    The file stays. Raises Corrupt, WouldOverwrite, NoSpace, FormatTooNew, Unreadable,
-    NothingToRestore for one that is quarantined, and the store's errors.
+    Raises Corrupt, WouldOverwrite, NoSpace, FormatTooNew, Unreadable, NothingToRestore for one that
+    is quarantined, and the store's errors.
     """
     if target.exists():
         raise WouldOverwrite(f"{target} exists", hint="give a path where nothing is")
@@ -72,9 +81,14 @@ def drill(
         if _is_offered(store, entry):
             raise Corrupt(str(error)) from error  # an object of it is gone
         raise
+    return Restored(entry, header, target, report)
+
+
+def finish(restored: Restored, *, on_items: Callable[[int], None] = lambda _: None) -> DrillReport:
+    """Examine the file. `on_items`: digested so far. Raises Corrupt."""
+    entry = restored.entry
     started = time.monotonic()
-    rows, digest = _examined(target, header, on_items)
-    seconds = {**report.seconds, "examine": time.monotonic() - started}
+    rows, digest = _examined(restored.target, restored.header, on_items)
     _compare_with_before(entry, digest)
     return DrillReport(
         snapshot_id=entry.snapshot_id,
@@ -82,8 +96,8 @@ def drill(
         version=entry.version,
         rows=rows,
         content_digest=digest,
-        bytes_fetched=report.bytes_fetched,
-        seconds=seconds,
+        bytes_fetched=restored.report.bytes_fetched,
+        seconds={**restored.report.seconds, "examine": time.monotonic() - started},
     )
 
 

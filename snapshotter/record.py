@@ -1,12 +1,13 @@
 """Writing down what a look or a drill found, where the caller may: one conditional write.
 
-Who may only read looks all the same; then nothing is written down, and it is said why.
+Who may only read looks all the same, as does who finds the pointer itself damaged; then nothing is
+written down, and it is said why.
 """
 
 from __future__ import annotations
 
 from snapshotter.catalog_change import Change, change_catalog
-from snapshotter.errors import NoSuchSnapshot, StoreAccessDenied
+from snapshotter.errors import Corrupt, FormatTooNew, NoSuchSnapshot, StoreAccessDenied
 from snapshotter.store import ObjectStore
 
 
@@ -17,7 +18,7 @@ def record(store: ObjectStore, dataset: str, change: Change) -> str | None:
     """
     try:
         change_catalog(store, dataset, change)
-    except StoreAccessDenied as error:
+    except (Corrupt, FormatTooNew, StoreAccessDenied) as error:
         return str(error)
     except NoSuchSnapshot:
         return "retention dropped the snapshot meanwhile"

@@ -2,7 +2,7 @@
 
 A snapshot is kept if one of the two keeps it. Whatever they say, nothing goes that is pinned or
 current, nor the newest two good ones: what a new node takes, and what a rollback would go back to;
-nor the newest good one that shares no object with those.
+nor the newest good one that shares no object with those, nor the newest one that a drill proved.
 Quarantined ones are not counted by `keep_last`, and go with the good ones around them.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from snapshotter.catalog import candidates
 from snapshotter.format import CatalogEntry, Pointer
 from snapshotter.independence import second_set
+from snapshotter.proofs import newest_proven
 
 _LEAST_GOOD = 2
 
@@ -38,6 +39,8 @@ def to_go(pointer: Pointer, retention: Retention, now: float) -> tuple[CatalogEn
     needed = {pointer.current, *(entry.snapshot_id for entry in good[:_LEAST_GOOD])}
     if (spare := second_set(good)) is not None:
         needed.add(spare.snapshot_id)
+    if (proven := newest_proven(good, None)) is not None:
+        needed.add(proven.snapshot_id)
     going, counted = [], 0
     for entry in pointer.catalog:
         is_counted = counted < (retention.keep_last or 0)

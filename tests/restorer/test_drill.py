@@ -36,7 +36,7 @@ def entry_of(store: ObjectStore, snapshot_id: str) -> CatalogEntry:
 
 def drill(producer: Producer, snapshot_id: str, target: Path) -> DrillReport:
     entry = entry_of(producer.store, snapshot_id)
-    return drills.drill(producer.store, DATASET, entry, target)
+    return drills.finish(drills.begin(producer.store, DATASET, entry, target))
 
 
 def forge(producer: Producer, snapshot_id: str, change: Callable[[dict[str, Any]], None]) -> None:
@@ -164,7 +164,7 @@ def test_other_items_than_the_drill_before_found_are_named(
     entry = replace(entry_of(producer.store, producer.publish()), content_digest="0" * 32)
 
     with pytest.raises(Corrupt, match=f"and had {'0' * 32} in the drill before"):
-        drills.drill(producer.store, DATASET, entry, tmp_path / "drill" / "file")
+        drills.finish(drills.begin(producer.store, DATASET, entry, tmp_path / "file"))
 
 
 # ---------------------------------------------------------------- what says nothing of a snapshot

@@ -128,3 +128,11 @@ def test_what_must_stay_stays(
         kept = [each for each in left if each.quarantined is None]
         total = sum(each.quarantined is None for each in entries)
         assert len(kept) >= min(last, total)
+
+
+def test_the_newest_proven_one_is_kept() -> None:
+    older = marked(marked(five(), 6, proven_at=1.0), 5, proven_at=2.0)
+
+    assert going(older, keep_last=2) == [7, 5]
+    assert going(marked(older, 8, proven_at=3.0), keep_last=2) == [7, 6, 5]
+    assert going(marked(older, 6, quarantined="wrong"), keep_last=2) == [7, 6]
