@@ -149,7 +149,7 @@ class Committer:
         columns = self._columns()
         if self._sifter is None or not pages:
             return self._decoder.changes(pages, columns) if pages else empty_batch(columns)
-        self._upkeep.settle()  # stamps are the writer's
+        self._upkeep.make_way()  # stamps are the writer's
         sifted = self._sifter.sift(pages, self.checkpoint)
         batch = empty_batch(columns)
         if sifted.pages:
@@ -178,7 +178,7 @@ class Committer:
         )
 
     def _write(self, write: Write, batch: Batch, checkpoint: Checkpoint) -> bool:
-        self._upkeep.settle()
+        self._upkeep.make_way()
         failures = 0
         while True:
             try:

@@ -1,9 +1,9 @@
 """Upkeep of the file beside capture: steps go on while the next batch is fetched and decoded.
 
-A step folds, sorts or moves the engine's log. Together they take as long as committing did, and the
-engine does it without the interpreter's lock. One thread writes at a time all the same: whoever
-writes, or asks the file what only its writer may ask, waits with `settle` for the step that is
-under way, and none follows it. Idle steps run in the caller's thread, and so does one that may
+A step folds, sorts or moves the engine's log. Together they take as long as committing does, and the
+engine does it without the interpreter's lock. Where commits cannot go on beside it, whoever writes,
+or asks the file what only its writer may ask, lets the step that is under way come to its end with
+`make_way`, and none follows it. Idle steps run in the caller's thread, and so does one that may
 change columns, because a batch is decoded for the columns that the file has.
 """
 
@@ -31,8 +31,13 @@ class UpkeepBeside:
         """Something was committed, so the next `run` begins steps."""
         self._is_due = True
 
+    def make_way(self) -> None:
+        """Wait until the caller may write. What a step raised, `run` raises."""
+        if not self._accelerator.commits_beside_upkeep:
+            self.settle()
+
     def settle(self) -> None:
-        """Wait until nothing writes beside the caller. What a step raised, `run` raises."""
+        """Wait until nothing changes the file beside the caller."""
         if self._steps is not None:
             self._is_awaited.set()
             wait([self._steps])

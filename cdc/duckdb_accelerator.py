@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -27,9 +27,10 @@ from cdc.duckdb_errors import translating
 from cdc.duckdb_file import Database, clear_spill
 from cdc.duckdb_freeze import main_part, open_tail
 from cdc.duckdb_gate import Gate
+from cdc.duckdb_lookup import lookup
 from cdc.duckdb_query import Queries
 from cdc.duckdb_stamps import Stamps
-from cdc.duckdb_state import State, prepared
+from cdc.duckdb_state import Held, State, prepared
 from cdc.duckdb_upkeep import CHECKPOINT_WAL_BYTES, Upkeep, swap_is_due
 from cdc.errors import CdcError, FileUnusable
 from cdc.keys import Item, KeySchema
@@ -40,18 +41,19 @@ class DuckdbAccelerator:
     """See `cdc.accelerator.Accelerator`."""
 
     engine: Engine = "duckdb"
+    commits_beside_upkeep = True
 
     def __init__(self, database: Database, state: State) -> None:
         self.path = database.path
         self.dataset = state.dataset
         self.keys = state.keys
         self._database = database
-        self._state = state
-        self._upkeep = Upkeep(database)
+        self._held = Held(state)
         self._stamps = Stamps(database)
         self._behind_rows = 0
         self._growth = 0
         self._gate = Gate()
+        self._upkeep = Upkeep(database, self._gate, self._held)
         self._queries = Queries(database, state.dataset)
         self.layout = Layout()
         self._closed = False
@@ -86,13 +88,13 @@ class DuckdbAccelerator:
             raise
 
     def checkpoint(self) -> Checkpoint | None:
-        return self._state.checkpoint
+        return self._held.state.checkpoint
 
     def columns(self) -> Columns:
-        return self._state.columns
+        return self._held.state.columns
 
     def counters(self) -> Mapping[str, int]:
-        return dict(self._state.counters)
+        return dict(self._held.state.counters)
 
     # ------------------------------------------------------------ writing
 
@@ -105,7 +107,6 @@ class DuckdbAccelerator:
             return states.swap(cursor, new) if swap_is_due(new) else new
 
         self._commit(batch, checkpoint, write, "apply a batch to")
-        self._behind_rows += batch.rows.num_rows
 
     def append_scan(self, batch: Batch, checkpoint: Checkpoint) -> None:
         def write(cursor: duckdb.DuckDBPyConnection, state: State) -> State:
@@ -121,8 +122,14 @@ class DuckdbAccelerator:
         write: Callable[[duckdb.DuckDBPyConnection, State], State],
         action: str,
     ) -> None:
-        with self._gate.writing(), translating(self.path, action):
-            old = self._state
+        is_growing = len(sql.grown(self.columns(), batch.columns)) > len(self.columns())
+        with (
+            translating(self.path, action),
+            self._asking_after_errors(),
+            self._gate.upkeep() if is_growing else nullcontext(),
+            self._gate.writing(),
+        ):
+            old = self._held.state
             columns = sql.grown(old.columns, batch.columns)
             counters = states.counted(old.counters, batch)
             new = replace(
@@ -130,8 +137,7 @@ class DuckdbAccelerator:
             )
             registered = self._database.registered(sql.BATCH, batch.rows)
             offered = self._stamps.offered(batch.stamps)
-            is_growing = len(columns) > len(old.columns)
-            with self._changing(is_growing), registered, offered, self._asking_after_errors():
+            with self._changing(is_growing), registered, offered:
                 with self._database.transaction() as cursor:
                     if is_growing:
                         states.write_columns(cursor, old, columns)
@@ -141,18 +147,20 @@ class DuckdbAccelerator:
                     states.write_quarantine(cursor, batch.poison, checkpoint.updated_at)
                     self._stamps.write(cursor, batch.stamps)
                     states.write_checkpoint(cursor, checkpoint)
-                self._state = new
+                self._held.state = new
+                self._behind_rows += batch.rows.num_rows
 
     @contextmanager
     def _asking_after_errors(self) -> Iterator[None]:
-        """After an error hold whatever the file says."""
+        """After an error hold whatever the file says. To be entered before the gate's locks."""
         try:
             yield
         except BaseException:
-            self._upkeep.begin_anew()
-            # A file that cannot even be read keeps the old state until it is opened again.
-            with suppress(duckdb.Error, CdcError):
-                self._state = states.load(self._database.writer, self.path)
+            with self._gate.upkeep(), self._gate.writing():
+                self._upkeep.begin_anew()
+                # A file that cannot even be read keeps the old state until it is opened again.
+                with suppress(duckdb.Error, CdcError):
+                    self._held.state = states.load(self._database.writer, self.path)
             raise
 
     @contextmanager
@@ -172,23 +180,11 @@ class DuckdbAccelerator:
             while True:
                 growth = self._growth
                 if growth % 2 == 0:
-                    item = self._lookup(identity, self._state)
+                    item = lookup(self._database, self._held.state, identity)
                     if self._growth == growth:
                         return item
                 with self._gate.writing():
                     pass  # columns are being changed: wait for that commit
-
-    def _lookup(self, identity: UUID, state: State) -> Item | None:
-        # In the direction in which rows move, so that none is missed on its way.
-        columns = state.columns
-        with self._database.cursor() as cursor:
-            for delta in (state.active, state.frozen):
-                changed = cursor.execute(sql.lookup_delta(delta, columns, identity)).fetchall()
-                if changed:
-                    dead, *row = changed[0]
-                    return None if dead else rebuild(columns, row[:-1], row[-1])
-            rows = cursor.execute(sql.lookup_base(columns, identity)).fetchall()
-        return rebuild(columns, rows[0][:-1], rows[0][-1]) if rows else None
 
     def stamps(self, identities: pa.Array, since_us: int) -> pa.Table:
         with self._gate.writing(), translating(self.path, "look up stamps in"):
@@ -202,7 +198,7 @@ class DuckdbAccelerator:
 
     def row_count(self) -> int:
         with translating(self.path, "count the rows of"), self._database.cursor() as cursor:
-            return self._counted(cursor)
+            return states.row_count(cursor, sql.view_name(self.dataset))
 
     def query(self, sql: str, limits: QueryLimits) -> QueryResult:
         return self._queries.run(sql, limits)
@@ -212,20 +208,9 @@ class DuckdbAccelerator:
         """A read transaction and the state of exactly the same commit."""
         with ExitStack() as stack:
             with self._gate.writing():
-                cursor = stack.enter_context(self._begun())
-                state = self._state
+                cursor = stack.enter_context(self._database.pinned())
+                state = self._held.state
             yield cursor, state
-
-    @contextmanager
-    def _begun(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with self._database.snapshot() as cursor:
-            # The engine takes its point in time at the first touch of the file, not at BEGIN.
-            cursor.execute(f"SELECT count(*) FROM {sql.SCHEMA}.meta").fetchall()
-            yield cursor
-
-    def _counted(self, cursor: duckdb.DuckDBPyConnection) -> int:
-        rows = cursor.execute(f"SELECT count(*) FROM main.{sql.quoted(self.dataset)}").fetchall()
-        return int(rows[0][0])
 
     # ------------------------------------------------------------ freezing
 
@@ -239,8 +224,8 @@ class DuckdbAccelerator:
     def _frozen(self, stack: ExitStack) -> FrozenImage:
         """The image; what it needs until the end of the freeze is left on the stack."""
         with ExitStack() as reader:
-            with self._gate.writing():
-                state = self._state
+            with self._gate.upkeep(), self._gate.writing():
+                state = self._held.state
                 if state.checkpoint is None:
                     raise FileUnusable(
                         f"cannot freeze {self.path}: it holds no checkpoint yet",
@@ -253,8 +238,8 @@ class DuckdbAccelerator:
                 tail = open_tail(self._database.wal_path, self._database.wal_bytes())
                 if tail is not None:
                     stack.callback(os.close, tail.descriptor)
-                cursor = reader.enter_context(self._begun())
-            row_count = self._counted(cursor)
+                cursor = reader.enter_context(self._database.pinned())
+            row_count = states.row_count(cursor, sql.view_name(self.dataset))
         used = self._database.used_blocks()
         if used is None:
             with self._gate.writing():
@@ -274,25 +259,38 @@ class DuckdbAccelerator:
     # ------------------------------------------------------------ upkeep
 
     def maintain(self, *, idle: bool) -> Maintenance:
-        with self._gate.writing(), translating(self.path, "maintain"):
+        with (
+            translating(self.path, "maintain"),
+            self._asking_after_errors(),
+            self._gate.upkeep(),
+        ):
             if self._gate.is_frozen:
                 return Maintenance(wal_bytes=self._database.wal_bytes())
-            before = self._state
             self._upkeep.layout = self.layout
-            with self._changing(self._upkeep.is_widening), self._asking_after_errors():
-                done = self._upkeep.run(before, idle=idle, behind_rows=self._behind_rows)
-                self._state, self._behind_rows = done.state, 0
+            with self._gate.writing():
+                behind_rows, self._behind_rows = self._behind_rows, 0
+            with self._widening():
+                done = self._upkeep.run(idle=idle, behind_rows=behind_rows)
+            with self._gate.writing():
                 self._stamps.maintain(self.layout.stamps_since_us)
-            wal = self._database.wal_bytes()
-            # What was folded leaves dead blocks behind, which only a checkpoint gives back.
-            is_over = done.is_last and (idle or done.state is not before)
-            due = wal >= CHECKPOINT_WAL_BYTES or (wal > 0 and is_over)
-            checkpointed = due and self._upkeep.checkpoint()
-            wal, widens = self._database.wal_bytes(), self._upkeep.is_widening
+                wal = self._database.wal_bytes()
+                # What was folded leaves dead blocks behind, which only a checkpoint gives back.
+                due = wal >= CHECKPOINT_WAL_BYTES or (wal > 0 and idle and done.is_last)
+                checkpointed = due and self._upkeep.checkpoint()
+                wal, widens = self._database.wal_bytes(), self._upkeep.is_widening
             return Maintenance(done.folded_rows, checkpointed, wal, not done.is_last, widens)
 
+    @contextmanager
+    def _widening(self) -> Iterator[None]:
+        """Alone, if columns get another type in what follows."""
+        if self._upkeep.is_widening:
+            with self._gate.writing(), self._changing(True):
+                yield
+        else:
+            yield
+
     def close(self) -> None:
-        with self._gate.writing():
+        with self._gate.upkeep(), self._gate.writing():
             if not self._closed:
                 self._closed = True
                 self._database.close()

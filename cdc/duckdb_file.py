@@ -25,7 +25,7 @@ import duckdb
 
 from cdc.duckdb_blocks import MainFile, used_blocks
 from cdc.duckdb_errors import translated, translating
-from cdc.duckdb_sql import literal
+from cdc.duckdb_sql import SCHEMA, literal
 from cdc.errors import FileUnusable
 from cdc.storage_versions import STORAGE_VERSION
 
@@ -88,6 +88,8 @@ class Database:
                 self._root.close()
                 raise
         self.writer = self._new_cursor()
+        # Of upkeep, whose transactions go on beside the writer's.
+        self.mover = self._new_cursor()
         # As the engine names it, "v1.5.0+": the version that can read the file, and later ones.
         self.storage_version = _storage_version(self.writer)
 
@@ -122,6 +124,13 @@ class Database:
                     cursor.execute("ROLLBACK")
 
     @contextmanager
+    def pinned(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A `snapshot` whose point in time is now, and not that of its first statement."""
+        with self.snapshot() as cursor:
+            cursor.execute(f"SELECT count(*) FROM {SCHEMA}.meta").fetchall()
+            yield cursor
+
+    @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """The writer's cursor in a transaction: committed at the end, rolled back on any error."""
         with self.begun() as cursor:
@@ -129,15 +138,18 @@ class Database:
             cursor.commit()
 
     @contextmanager
-    def begun(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The writer's cursor in a transaction, rolled back unless the block commits it."""
-        self.writer.begin()
+    def begun(
+        self, cursor: duckdb.DuckDBPyConnection | None = None
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor, or the writer's, in a transaction: rolled back unless the block commits."""
+        cursor = cursor or self.writer
+        cursor.begin()
         try:
-            yield self.writer
+            yield cursor
         finally:
             # One that was committed, or failed at that, is over, and then there is nothing to do.
             with suppress(duckdb.Error):
-                self.writer.rollback()
+                cursor.rollback()
 
     @contextmanager
     def registered(self, name: str, rows: Any) -> Iterator[None]:

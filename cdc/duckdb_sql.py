@@ -59,6 +59,11 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def view_name(dataset: str) -> str:
+    """The view through which everyone reads."""
+    return f"main.{quoted(dataset)}"
+
+
 def sql_type(column: Column) -> str:
     """The DuckDB type of a column."""
     return f"DECIMAL(38,{column.scale})" if column.kind == "decimal" else _TYPES[column.kind]
@@ -95,7 +100,7 @@ def view(dataset: str, columns: Columns, active: str) -> str:
     new, old = DELTAS[active], DELTAS[OTHER[active]]
     first, second, last = (_list(columns.names, alias) for alias in ("d", "f", "b"))
     return (
-        f"CREATE OR REPLACE VIEW main.{quoted(dataset)} AS "
+        f"CREATE OR REPLACE VIEW {view_name(dataset)} AS "
         f"SELECT {first}d._rest FROM {new} d WHERE NOT d._dead UNION ALL "
         f"SELECT {second}f._rest FROM {old} f ANTI JOIN {new} t ON f._h = t._h "
         f"WHERE NOT f._dead UNION ALL "
@@ -186,7 +191,7 @@ def lookup_base(columns: Columns, identity: UUID) -> str:
 
 def select_items(dataset: str, columns: Columns) -> str:
     """Every row of the view: the cells in the order of `columns`, then `_rest`."""
-    return f"SELECT {_list(columns.names)}_rest FROM main.{quoted(dataset)}"
+    return f"SELECT {_list(columns.names)}_rest FROM {view_name(dataset)}"
 
 
 def _list(names: Iterable[str], alias: str = "") -> str:

@@ -62,6 +62,13 @@ class State:
         return self.checkpoint is not None and self.checkpoint.scan.ended_at is not None
 
 
+@dataclass(slots=True)
+class Held:
+    """The committed state of an open file; replaced only by who is alone among its writers."""
+
+    state: State
+
+
 def is_ours(cursor: duckdb.DuckDBPyConnection, path: Path) -> bool:
     """True for a file of ours, False for one without any table. Raises FileUnusable for others."""
     tables = cursor.execute(

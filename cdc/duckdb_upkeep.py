@@ -11,7 +11,8 @@ fewer ranges.
 
 That copy is also when columns get a wider type (`cdc.widening`).
 
-A step runs between two commits and never during a freeze, so it bounds what both wait for it.
+What moves rows goes on beside commits, which touch the active delta alone. What gives a table
+another role, name or type is alone, and short; it is never during a freeze.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from cdc import duckdb_sql as sql
 from cdc import duckdb_state as states
 from cdc.accelerator import Layout
 from cdc.duckdb_file import Database
-from cdc.duckdb_state import State
+from cdc.duckdb_gate import Gate
+from cdc.duckdb_state import Held, State
 from cdc.duckdb_widening import Wider, widening, wider_columns, with_wider
 from cdc.errors import FileUnusable
 
@@ -49,13 +51,13 @@ CHECKPOINT_WAL_BYTES = 4 * 1024 * 1024
 # What a commit or a freeze may have to wait for where nothing was committed for a minute.
 _IDLE_SECONDS = 0.5
 _IDLE_STEPS = 8
+_MOST_IDLE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The state after a step; how many changes left the deltas. `is_last`: nothing more is due."""
+    """How many changes left the deltas. `is_last`: nothing was due."""
 
-    state: State
     folded_rows: int = 0
     is_last: bool = True
 
@@ -66,11 +68,13 @@ def swap_is_due(state: State) -> bool:
 
 
 class Upkeep:
-    """The steps of one file; used by whoever may write to it."""
+    """The steps of one file; used by who holds the gate's `upkeep`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, gate: Gate, held: Held) -> None:
         self.layout = Layout()
         self._database = database
+        self._gate = gate
+        self._held = held
         # Columns that get a wider type with the copy of base that is being made.
         self._wider: Wider = {}
         # Identities below this one were moved, or copied.
@@ -82,18 +86,19 @@ class Upkeep:
         """True if the next run may change the type of columns."""
         return bool(self._wider)
 
-    def run(self, state: State, *, idle: bool, behind_rows: int) -> Step:
+    def run(self, *, idle: bool, behind_rows: int) -> Step:
         """One step, or several in idle times. Nobody may be frozen.
 
         `behind_rows`: changes since the last call; folding has to be faster than they come.
         """
-        until = time.monotonic() + _IDLE_SECONDS
+        began = time.monotonic()
         folded = 0
         was_widening = self.is_widening
         for number in count(1):
-            step = self._step(state, idle=idle, behind_rows=behind_rows)
-            state, folded = step.state, folded + step.folded_rows
-            is_spent = number >= _IDLE_STEPS and time.monotonic() > until
+            step = self._step(idle=idle, behind_rows=behind_rows)
+            folded += step.folded_rows
+            most = _IDLE_SECONDS if number >= _IDLE_STEPS else _MOST_IDLE_SECONDS
+            is_spent = time.monotonic() - began > most
             begins_to_widen = self.is_widening and not was_widening
             if step.is_last or not idle or is_spent or begins_to_widen:
                 return replace(step, folded_rows=folded)
@@ -108,26 +113,39 @@ class Upkeep:
         self._reached = 0
         self._wider = {}
 
-    def _step(self, state: State, *, idle: bool, behind_rows: int) -> Step:
+    def _step(self, *, idle: bool, behind_rows: int) -> Step:
+        state = self._held.state
         if not state.is_scanned:
-            return Step(state)
+            return Step()
         if state.is_sorting:
-            return Step(self._sort(state), is_last=False)
+            self._sort()
+            return Step(is_last=False)
         if state.frozen_rows:
-            return self._fold(state, max(FOLD_STEP_ROWS, 2 * behind_rows))
+            moved = self._fold(state, max(FOLD_STEP_ROWS, 2 * behind_rows))
+            return Step(moved, is_last=False)
         if state.active_rows and (idle or swap_is_due(state)):
+            self._swap()
+            return Step(is_last=False)
+        if self._sorting_is_due(state):
+            self._begin_sorting(state)
+            if not self.is_widening:
+                self._sort()
+            return Step(is_last=False)
+        return Step()
+
+    def _swap(self) -> None:
+        with self._gate.writing():
+            state = self._held.state
+            if state.frozen_rows:
+                return  # a commit was faster
             with self._database.begun() as cursor:
                 new = states.swap(cursor, state)
                 cursor.commit()
-            return Step(new, is_last=False)
-        if self._sorting_is_due(state):
-            begun = self._begun_sorting(state)
-            return Step(begun if self.is_widening else self._sort(begun), is_last=False)
-        return Step(state)
+            self._held.state = new
 
     # ------------------------------------------------------------ folding
 
-    def _fold(self, state: State, rows: int) -> Step:
+    def _fold(self, state: State, rows: int) -> int:
         budget = min(rows, self._rows_of_a_step(state))
         first = self._reached
         left = sql.IDENTITIES - first
@@ -135,67 +153,82 @@ class Upkeep:
         last = sql.IDENTITIES if is_last else first + left * budget // state.frozen_rows
         where = sql.between(first, last)
         if is_last:
-            self._database.before_drop()
+            self._note_drop()
         moved = 0
-        with self._database.begun() as cursor:
+        with self._database.begun(self._database.mover) as cursor:
             for statement in sql.fold(state.columns, state.frozen, where):
                 ((moved,),) = cursor.execute(statement).fetchall()
             unsorted = state.unsorted_rows + moved
             states.write_meta(cursor, {"unsorted_rows": str(unsorted)})
             cursor.commit()
         self._reached = last % sql.IDENTITIES
-        new = replace(state, unsorted_rows=unsorted, frozen_rows=state.frozen_rows - moved)
-        return Step(new, moved, is_last=False)
+        left_rows = state.frozen_rows - moved
+        with self._gate.writing():
+            held = self._held
+            held.state = replace(held.state, unsorted_rows=unsorted, frozen_rows=left_rows)
+        return moved
+
+    def _note_drop(self) -> None:
+        with self._gate.writing():  # what commits write meanwhile is counted otherwise
+            self._database.before_drop()
 
     # ------------------------------------------------------------ sorting
 
     def _sorting_is_due(self, state: State) -> bool:
         if state.settled:
-            base = states.row_count(self._database.writer, sql.BASE)
+            base = states.row_count(self._database.mover, sql.BASE)
             few_runs = min(base // 2, MANY_RUNS * FOLD_ROWS)
             if state.unsorted_rows <= max(FOLD_ROWS, base // 4, few_runs):
                 return False
         # Base is written a second time before the first is given up.
         return self._database.has_room(self._database.main.size())
 
-    def _begun_sorting(self, state: State) -> State:
+    def _begin_sorting(self, state: State) -> None:
         rows = SORT_STEP_ROWS if state.settled else FIRST_SORT_STEP_ROWS
         self._sort_step_rows = min(rows, self._rows_of_a_step(state))
         self._reached = 0
-        self._wider = wider_columns(self._database.writer, state, self.layout)
+        self._wider = wider_columns(self._database.mover, state, self.layout)
         if self._wider:
             self._sort_step_rows = min(self._sort_step_rows, WIDEN_STEP_ROWS)
         columns = with_wider(state.columns, self._wider)
-        with self._database.begun() as cursor:
-            cursor.execute(sql.GIVE_UP_SORTING)
-            cursor.execute(sql.begin_sorting(columns))
-            cursor.commit()
-        return replace(state, is_sorting=True)
+        with self._gate.writing():
+            with self._database.begun() as cursor:
+                cursor.execute(sql.GIVE_UP_SORTING)
+                cursor.execute(sql.begin_sorting(columns))
+                cursor.commit()
+            self._held.state = replace(self._held.state, is_sorting=True)
 
-    def _sort(self, state: State) -> State:
-        base = states.row_count(self._database.writer, sql.BASE)
+    def _sort(self) -> None:
+        state = self._held.state
+        base = states.row_count(self._database.mover, sql.BASE)
         parts = max(1, -(-base // self._sort_step_rows))
         last = min(sql.IDENTITIES, self._reached + -(-sql.IDENTITIES // parts))
         where = sql.between(self._reached, last)
         if self._wider:
-            with widening(self._database, [(sql.BASE, sql.NEXT)], state, self._wider, where):
+            tables = [(sql.BASE, sql.NEXT)]
+            with (
+                self._gate.writing(),
+                widening(self._database, tables, state, self._wider, where),
+            ):
                 pass
         else:
-            with self._database.begun() as cursor:
+            with self._database.begun(self._database.mover) as cursor:
                 cursor.execute(sql.sort_range(state.columns, where))
                 cursor.commit()
         self._reached = last
-        return self._settle(state) if last == sql.IDENTITIES else state
+        if last == sql.IDENTITIES:
+            self._note_drop()
+            with self._gate.writing():
+                self._settle()
 
-    def _settle(self, state: State) -> State:
+    def _settle(self) -> None:
         """The copy becomes base."""
-        writer = self._database.writer
-        copied, held = (states.row_count(writer, table) for table in (sql.NEXT, sql.BASE))
+        state, mover = self._held.state, self._database.mover
+        copied, held = (states.row_count(mover, table) for table in (sql.NEXT, sql.BASE))
         if copied != held:
             raise FileUnusable(
                 f"cannot sort {self._database.path}: {copied} of {held} rows were copied"
             )
-        self._database.before_drop()
         new = replace(state, settled=True, unsorted_rows=0, is_sorting=False)
         with self._widened_deltas(state) as cursor:
             for statement in sql.END_SORTING:
@@ -206,9 +239,9 @@ class Upkeep:
                 states.write_columns(cursor, state, new.columns)
             else:
                 cursor.commit()
+        self._held.state = new
         self._reached = 0
         self._wider = {}
-        return new
 
     def _widened_deltas(self, state: State) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """The transaction in which the copy becomes base: deltas get the types that it has."""
@@ -218,7 +251,7 @@ class Upkeep:
         return widening(self._database, deltas, state, self._wider, "true")
 
     def _rows_of_a_step(self, state: State) -> int:
-        held = states.row_count(self._database.writer, sql.BASE)
+        held = states.row_count(self._database.mover, sql.BASE)
         held += state.active_rows + state.frozen_rows
         row_bytes = max(1, self._database.main.size() // max(1, held))
         return max(1, STEP_BYTES // row_bytes)

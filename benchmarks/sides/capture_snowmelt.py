@@ -45,8 +45,8 @@ def fill(params: dict[str, Any]) -> dict[str, Any]:
     for batch in entries.all_rows(params["rows"]):
         accelerator.append_scan(batch, scanning)
     accelerator.apply(empty_batch(accelerator.columns()), ended)
-    while accelerator.maintain(idle=True).wal_bytes:
-        time.sleep(0.05)
+    while (told := accelerator.maintain(idle=True)).is_pending or told.wal_bytes:
+        pass
     accelerator.close()
     fold_log(engine, path)
     return {}

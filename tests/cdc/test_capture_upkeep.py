@@ -53,9 +53,9 @@ class Watched:
         return getattr(self.file, name)
 
 
-@pytest.fixture
-def items() -> Iterator[Items]:
-    with item_file("duckdb", BY_ID) as made:
+@pytest.fixture(params=["duckdb"])
+def items(request: pytest.FixtureRequest) -> Iterator[Items]:
+    with item_file(request.param, BY_ID) as made:
         yield made
 
 
@@ -82,7 +82,8 @@ def committed(committer: Any) -> Callable[[], None]:
     return lambda: committer.commit_stream([], {}, None)
 
 
-def test_a_commit_waits_for_the_step_that_is_under_way(watched: Watched) -> None:
+@pytest.mark.parametrize("items", ["sqlite"], indirect=True)
+def test_a_commit_waits_for_a_step_that_must_be_alone(watched: Watched) -> None:
     file = File(watched)
     committed(file.committer)()
     assert file.committer.maintain(idle=False).is_pending
@@ -97,6 +98,20 @@ def test_a_commit_waits_for_the_step_that_is_under_way(watched: Watched) -> None
 
     assert watched.done == [("applied", False), ("maintained", True), ("applied", True)]
     file.committer.close()
+
+
+def test_a_commit_goes_on_beside_a_step_that_moves_rows(watched: Watched) -> None:
+    file = File(watched)
+    committed(file.committer)()
+    assert file.committer.maintain(idle=False).is_pending
+    assert watched.has_begun.wait(PATIENCE)
+
+    committed(file.committer)()
+
+    assert watched.done == [("applied", False), ("applied", False)]
+    watched.may_go_on.set()
+    file.committer.close()
+    assert watched.done[-1] == ("maintained", True)
 
 
 def test_who_has_nothing_to_commit_does_not_wait(watched: Watched, workers: ThreadWorkers) -> None:

@@ -101,7 +101,7 @@ def test_changes_between_any_two_steps_of_upkeep_are_kept(
             [item((turn * 7 + i) % 420, n=turn, **{f"new{turn // 12}": "x"}) for i in range(4)],
             [item((turn * 11 + 5) % 420)],
         )
-        state = accelerator._state
+        state = accelerator._held.state
         seen.add((state.active, state.frozen_rows > 0, state.is_sorting))
         assert contents(accelerator) == producer.expected
         assert all(accelerator.read(item(i)) is not None for i in (1, 7)) is (

@@ -20,6 +20,7 @@ class MemoryAccelerator:
     """Base and delta as in a file: the scan fills the base, and the stream's rows win."""
 
     engine = "memory"
+    commits_beside_upkeep = False
     path = Path("memory")
     dataset = "routes"
 

@@ -1,0 +1,24 @@
+"""One item by its identity: in the deltas, then in base."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from cdc import duckdb_sql as sql
+from cdc.duckdb_file import Database
+from cdc.duckdb_state import State
+from cdc.keys import Item
+from cdc.rebuild import rebuild
+
+
+def lookup(database: Database, state: State, identity: UUID) -> Item | None:
+    """The item, or None. In the direction in which rows move, so that none is missed on its way."""
+    columns = state.columns
+    with database.cursor() as cursor:
+        for delta in (state.active, state.frozen):
+            changed = cursor.execute(sql.lookup_delta(delta, columns, identity)).fetchall()
+            if changed:
+                dead, *row = changed[0]
+                return None if dead else rebuild(columns, row[:-1], row[-1])
+        rows = cursor.execute(sql.lookup_base(columns, identity)).fetchall()
+    return rebuild(columns, rows[0][:-1], rows[0][-1]) if rows else None
