@@ -176,8 +176,9 @@ def _create_from_file(plan: DatasetPlan, force: str | None) -> dict[str, Any]:
     from snapshotter.gatekeeper import Circumstances
     from snapshotter.publish import Publisher
     from snapshotter.reader import read_pointer
-    from snowmelt import __version__
+    from snowmelt import __version__, logs
     from snowmelt.errors import UsageError
+    from snowmelt.leasing_once import leased
 
     if not plan.path.exists():
         raise UsageError(
@@ -191,10 +192,11 @@ def _create_from_file(plan: DatasetPlan, force: str | None) -> dict[str, Any]:
     given = Circumstances(
         plan.gate.bounds, allow_empty=plan.section.params.allow_empty, force=force
     )
+    logs.configure(level="warning")
     file = open_accelerator(plan.section.acceleration.engine, plan.path, plan.name)
     try:
-        publisher.take_over()
-        with file.freeze() as image:
+        with leased(plan) as lease, file.freeze() as image:
+            publisher.take_over(lease.terms(None))
             return asdict(publisher.publish(image, reason="asked for", given=given))
     finally:
         file.close()
