@@ -33,7 +33,7 @@ from snapshotter.format import (
 )
 
 _LEAST_ENTRIES = 64
-_LISTED = 4096
+_LISTED = 8192
 _ZERO = bytes(DIGEST_BYTES)
 
 
@@ -116,7 +116,7 @@ def known(data: bytes, ref: SegmentRef, block_size: int) -> KnownSegment:
 
 
 def segment_size(block_count: int, before: int | None) -> int:
-    """Entries of a segment: a power of two, so that the header lists some 4,000 at most.
+    """Entries of a segment: a power of two, so that the header lists some 8,000 at most.
 
     A changed block costs its segment anew, and each segment costs a line in every header: with one
     block in a thousand changed, some 40 entries would be best at any size of the file. Segments of

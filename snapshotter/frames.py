@@ -7,6 +7,8 @@ before anything is allocated: decompression is bounded by the map, not by the st
 
 from __future__ import annotations
 
+import threading
+
 import zstandard
 
 from snapshotter.errors import Corrupt
@@ -15,14 +17,23 @@ from snapshotter.format import BLOCK_LIMIT, RAW, ZSTD, MapEntry
 # Level 1 keeps up with a disk.
 ZSTD_LEVEL = 1
 _WORTH_IT = 0.95
+_THREAD = threading.local()
 
 
 def seal_frame(plain: bytes) -> tuple[int, bytes]:
     """Codec and stored bytes of a frame."""
-    packed = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(plain)
+    packed = _compressor().compress(plain)
     if len(packed) > len(plain) * _WORTH_IT:
         return RAW, plain
     return ZSTD, packed
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    """This thread's own: to make one takes longer than to compress a page."""
+    found: zstandard.ZstdCompressor | None = getattr(_THREAD, "compressor", None)
+    if found is None:
+        found = _THREAD.compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
+    return found
 
 
 def open_frame(entry: MapEntry, stored: bytes) -> bytes:

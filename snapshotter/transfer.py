@@ -26,7 +26,8 @@ from snapshotter.format import DigestAlgorithm, MapEntry, PartName
 from snapshotter.packs import PackWriter
 
 _WORKERS = 2
-_AHEAD = 4  # windows of 4 MiB in memory
+_AHEAD = 4  # batches of 4 MiB in memory
+_BATCH_WINDOWS = 512
 
 OnRead = Callable[[int], None]
 
@@ -129,26 +130,50 @@ def _segment(
 def _pipeline(
     part: FrozenPart, geometry: Geometry, old: list[list[bytes]], target: Target
 ) -> Generator[tuple[Window, Examined], None, None]:
-    wanted = blocks.windows(geometry)
-    waiting: deque[tuple[Window, Future[Examined]]] = deque()
+    wanted = _batches(blocks.windows(geometry))
+    waiting: deque[tuple[list[Window], Future[list[Examined]]]] = deque()
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="digest") as pool:
         try:
             while True:
-                for window in itertools.islice(wanted, _AHEAD - len(waiting)):
-                    data = _read(part, window)
-                    number, start = divmod(window.first, geometry.segment_entries)
-                    before = old[number][start : start + window.count] if number < len(old) else []
-                    size = geometry.block_size
-                    job = pool.submit(blocks.examine, window, data, size, before, target.algorithm)
-                    waiting.append((window, job))
+                for batch in itertools.islice(wanted, _AHEAD - len(waiting)):
+                    jobs = [(one, _read(part, one), _before(geometry, old, one)) for one in batch]
+                    job = pool.submit(_examine, jobs, geometry.block_size, target.algorithm)
+                    waiting.append((batch, job))
                 if not waiting:
                     return
-                window, job = waiting.popleft()
-                target.on_read(window.size)
-                yield window, job.result()
+                batch, job = waiting.popleft()
+                target.on_read(sum(window.size for window in batch))
+                yield from zip(batch, job.result(), strict=True)
         finally:
             for _, job in waiting:
                 job.cancel()
+
+
+def _batches(windows: Iterator[Window]) -> Iterator[list[Window]]:
+    """Windows that one job examines: a large one, or many that are a page each."""
+    batch: list[Window] = []
+    size = 0
+    for window in windows:
+        if batch and (size + window.size > blocks.WINDOW_BYTES or len(batch) >= _BATCH_WINDOWS):
+            yield batch
+            batch, size = [], 0
+        batch.append(window)
+        size += window.size
+    if batch:
+        yield batch
+
+
+def _before(geometry: Geometry, old: list[list[bytes]], window: Window) -> list[bytes]:
+    number, start = divmod(window.first, geometry.segment_entries)
+    return old[number][start : start + window.count] if number < len(old) else []
+
+
+def _examine(
+    jobs: list[tuple[Window, bytes, list[bytes]]], block_size: int, algorithm: DigestAlgorithm
+) -> list[Examined]:
+    return [
+        blocks.examine(window, data, block_size, before, algorithm) for window, data, before in jobs
+    ]
 
 
 def _read(part: FrozenPart, window: Window) -> bytes:

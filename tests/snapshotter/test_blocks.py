@@ -207,7 +207,7 @@ def test_the_list_of_packs_ends_with_the_last_one_in_use() -> None:
 
 
 @pytest.mark.parametrize(
-    "count, entries", [(0, 64), (200_000, 64), (520_000, 128), (2_600_000, 1024)]
+    "count, entries", [(0, 64), (500_000, 64), (600_000, 128), (2_600_000, 512)]
 )
 def test_segments_grow_with_the_map_so_that_the_header_stays_small(
     count: int, entries: int
@@ -216,6 +216,6 @@ def test_segments_grow_with_the_map_so_that_the_header_stays_small(
 
 
 def test_a_map_keeps_the_size_of_its_segments_until_it_is_far_longer() -> None:
-    assert blockmap.segment_size(500_000, 64) == 64
-    assert blockmap.segment_size(600_000, 64) == 256
+    assert blockmap.segment_size(1_000_000, 64) == 64
+    assert blockmap.segment_size(1_200_000, 64) == 256
     assert blockmap.segment_size(1_000, 1024) == 1024
