@@ -62,8 +62,9 @@ class _Failed(Exception):
 def probe(store: ObjectStore) -> ProbeResult:
     """Try every ability on keys `probe/<random>-*`, which are deleted afterwards. Never raises."""
     stem = f"probe/{secrets.token_hex(8)}"
-    keys = [f"{stem}-plain", f"{stem}-absent", f"{stem}-race"]
-    plain, absent, race = keys
+    keys = [f"{stem}-plain", f"{stem}-absent", f"{stem}-race", f"{stem}-lease"]
+    plain, absent, race, lease = keys
+    keys.append(f"{lease}-deleted")  # only made where If-Match is ignored
     steps: list[tuple[str, Callable[[], None]]] = [
         ("write", lambda: _write(store, plain)),
         ("read", lambda: _read(store, plain)),
@@ -72,6 +73,7 @@ def probe(store: ObjectStore) -> ProbeResult:
         ("put-if-match", lambda: _match(store, plain)),
         ("put-if-absent race", lambda: _race_absent(store, race)),
         ("put-if-match race", lambda: _race_match(store, race)),
+        ("lease", lambda: _lease(store, lease)),
         ("delete", lambda: _delete(store, plain)),
     ]
     checks: list[ProbeCheck] = []
@@ -154,6 +156,20 @@ def _race(write: Callable[[int], str]) -> None:
         winners = sum(pool.map(won, range(_RACERS)))
     if winners != 1:
         raise _Failed(f"{winners} of {_RACERS} simultaneous writers won, must be 1")
+
+
+def _lease(store: ObjectStore, key: str) -> None:
+    """A holder renews by the etag that its last write gave, and is refused once another took it."""
+    mine = store.put_if_absent(key, b"taken")
+    for number in range(3):
+        mine = store.put_if_match(key, b"renewal %d" % number, mine)
+    store.put_if_match(key, b"another's", store.get(key, max_bytes=100).etag)
+    with contextlib.suppress(PreconditionFailed):
+        store.put_if_match(key, b"renewal 3", mine)
+        raise _Failed("who lost a lease could renew it: If-Match is ignored")
+    with contextlib.suppress(PreconditionFailed):
+        store.put_if_match(f"{key}-deleted", b"renewal 3", mine)
+        raise _Failed("a renewal made a lease that was deleted")
 
 
 def _delete(store: ObjectStore, key: str) -> None:

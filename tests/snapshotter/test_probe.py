@@ -39,7 +39,7 @@ def test_a_store_that_ignores_if_none_match_is_found_out() -> None:
 def test_a_store_that_ignores_if_match_is_found_out() -> None:
     result = probed(("if-none-match",))
 
-    assert failed(result) == ["put-if-match", "put-if-match race"]
+    assert failed(result) == ["put-if-match", "put-if-match race", "lease"]
     assert "If-Match is ignored" in result.summary()
 
 
@@ -47,7 +47,7 @@ def test_a_store_that_ignores_every_condition_is_found_out() -> None:
     result = probed(())
 
     assert not result.ok
-    assert len(failed(result)) == 4
+    assert len(failed(result)) == 5
 
 
 class _RacyStore(FileStore):
@@ -67,6 +67,31 @@ def test_a_condition_that_is_checked_but_not_atomic_is_found_out(tmp_path: objec
     result = probe(_RacyStore(Location("file", "", str(tmp_path)[1:])))
 
     assert failed(result) == ["put-if-absent race"]
+
+
+def test_a_store_whose_writes_give_another_etag_than_its_reads_holds_no_lease(
+    tmp_path: object,
+) -> None:
+    class Unsteady(FileStore):
+        def put_if_match(self, key: str, data: bytes, etag: str) -> str:
+            return super().put_if_match(key, data, etag) + "-multipart"
+
+    result = probe(Unsteady(Location("file", "", str(tmp_path)[1:])))
+
+    assert failed(result) == ["lease"]
+
+
+def test_a_store_that_makes_an_object_by_if_match_holds_no_lease(tmp_path: object) -> None:
+    class Generous(FileStore):
+        def put_if_match(self, key: str, data: bytes, etag: str) -> str:
+            if self.head(key) is None:
+                return self.put(key, data)
+            return super().put_if_match(key, data, etag)
+
+    result = probe(Generous(Location("file", "", str(tmp_path)[1:])))
+
+    assert failed(result) == ["lease"]
+    assert "deleted" in result.summary()
 
 
 class _DeadStore(FileStore):
