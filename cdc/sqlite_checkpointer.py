@@ -5,8 +5,8 @@ as committing did, so in busy times a thread does it beside the next commits. TR
 log; it fails at once if a reader still uses it. After a complete first step new readers leave the
 log alone, so the old ones run out by themselves unless a commit comes between: where queries follow
 one another without a pause, that would be for ever. So when little is left to move, commits wait
-for as long as short queries take, once a second at most. If the log has grown far beyond its limit
-all the same, they wait for both steps, and longer.
+for as long as short queries take, once a second at most, and longer if the log has grown far beyond
+its limit. If that does not help, as after a freeze of minutes, they wait for both steps.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from cdc.sqlite_wal import WalIndex
 
 # Small enough for a step to take tens of milliseconds and for the tail of a snapshot to stay small.
 LOG_LIMIT_BYTES = 4 * 1024 * 1024
-# From here on commits wait for the log, and for readers of it for at most the time below. Some
-# batches long, so that a backlog waits rarely.
+# From here on commits wait longer for readers of the log, and from twice as much also for its move.
+# Some batches long, so that a backlog waits rarely.
 LOG_ALARM_BYTES = 128 * 1024 * 1024
 _DRAIN_SECONDS = 1.0
 # What commits wait, once in so many seconds, for readers of a log that is to be begun anew.
@@ -84,7 +84,7 @@ class Checkpointer:
             moved, self._moving = self._moving, None
             moved.result()
         size = self._log_bytes()
-        if idle or size >= LOG_ALARM_BYTES:
+        if idle or size >= 2 * LOG_ALARM_BYTES:
             return self._move_and_empty(idle=idle)
         if size >= LOG_LIMIT_BYTES and self._moving is None:
             self._moving = self._beside.submit(self._move)
@@ -96,9 +96,10 @@ class Checkpointer:
                 return
             self._moves.checkpoint(self._mover, "PASSIVE")
             state = self._index.state()
-            is_nearly_moved = state is not None and state.frames - state.backfilled < _FEW_FRAMES
-            if is_nearly_moved and time.monotonic() >= self._empties_at:
-                self._empty(_PATIENCE_SECONDS)
+            if state is None or state.frames - state.backfilled >= _FEW_FRAMES:
+                return
+            if time.monotonic() >= self._empties_at:
+                self._empty(_patience_seconds(state.length, _PATIENCE_SECONDS))
                 self._empties_at = time.monotonic() + _BETWEEN_SECONDS
 
     def _move_and_empty(self, *, idle: bool) -> Maintenance:
@@ -109,8 +110,7 @@ class Checkpointer:
                 return Maintenance(wal_bytes=self._log_bytes())
             is_moved = self._moves.checkpoint(self._mover, "PASSIVE")
             if is_moved or not idle:
-                patience = _DRAIN_SECONDS if state.length >= LOG_ALARM_BYTES else 0.0
-                is_moved = self._empty(patience) or is_moved
+                is_moved = self._empty(_patience_seconds(state.length, 0.0)) or is_moved
             return Maintenance(checkpointed=is_moved, wal_bytes=self._log_bytes())
 
     def _check_going_on(self) -> None:
@@ -134,3 +134,7 @@ class Checkpointer:
     def close(self) -> None:
         self._beside.shutdown()
         self._mover.close()
+
+
+def _patience_seconds(log_bytes: int, usual: float) -> float:
+    return _DRAIN_SECONDS if log_bytes >= LOG_ALARM_BYTES else usual
