@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from snowmelt import __version__
 from snowmelt.config import MetricName
+from snowmelt.metric_catalog import of_catalogs
 from snowmelt.metric_reasons import held_reasons
 from snowmelt.metric_values import (
     Value,
@@ -234,6 +235,7 @@ class _Collector:
                     family.add_metric([status.name], number)
             yield family
         yield held_reasons(statuses)
+        yield from of_catalogs(statuses)
         yield _spilled(statuses)
         yield from _restores(statuses)
         build = GaugeMetricFamily(

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from cdc.accelerator import QueryLimits
 from snowmelt import http, metrics
+from snowmelt.catalog_watch import watching
 from snowmelt.config import Config
 from snowmelt.dataset import DatasetRuntime
 from snowmelt.errors import UsageError
@@ -22,6 +23,9 @@ from snowmelt.listeners import Listener
 from snowmelt.logs import logger
 from snowmelt.loopback import LoopbackOnly
 from snowmelt.wiring import wire
+
+# A look that hangs in a store is left behind: nothing depends on it.
+_WATCH_SECONDS = 0.2
 
 
 class Node:
@@ -37,6 +41,11 @@ class Node:
                 _ = plan.trigger_settings  # a wrong threshold is an error of the file, now
         _check_paths([plan.path for plan in plans])
         self.datasets = [DatasetRuntime(plan) for plan in plans]
+        self._watches = [
+            watching(plan.catalog, plan.store, plan.name)
+            for plan in plans
+            if plan.store is not None
+        ]
         page = metrics.page(
             lambda: [dataset.status() for dataset in self.datasets], _switches(config)
         )
@@ -53,6 +62,8 @@ class Node:
         self._log.info("node_started", admin=self.admin.address, query=self.query.address)
         for dataset in self.datasets:
             dataset.start()
+        for watch in self._watches:
+            watch.start()
         stop.wait()
         self._log.info("node_stopping")
         return self._shut_down()
@@ -60,6 +71,8 @@ class Node:
     def _shut_down(self) -> int:
         deadline = time.monotonic() + self.config.runtime.shutdown_timeout
         in_time = [dataset.stop(max(0.1, deadline - time.monotonic())) for dataset in self.datasets]
+        for watch in self._watches:
+            watch.stop(_WATCH_SECONDS)
         self.query.stop()
         self.admin.stop()
         late = [d.name for d, done in zip(self.datasets, in_time, strict=True) if not done]

@@ -76,6 +76,7 @@ def dataset_status(  # noqa: PLR0913 - the parts of a dataset, each by name
         wal_bytes=_size(sidecars(plan.section.acceleration.engine, plan.path)[0]),
         scan=asdict(now.scan) if now.scan.segments else None,
         snapshot=snapshot,
+        catalog=plan.catalog.described(),
         restore=restore,
         refresh=refresh,
     )

@@ -63,6 +63,7 @@ class DatasetStatus:
 
     `refresh`: of a table that is read anew (`snowmelt.refreshes`); it has no lag. `dropped`: what a
     stream without order brought for nothing, and how ties were told; empty for one with order.
+    `catalog`: what the store knows of snapshots (`snowmelt.catalog_watch`).
     """
 
     name: str
@@ -97,6 +98,7 @@ class DatasetStatus:
     wal_bytes: int | None = None
     scan: Mapping[str, Any] | None = None
     snapshot: SnapshotStatus | None = None
+    catalog: Mapping[str, Any] | None = None
     restore: Mapping[str, Any] | None = None
     refresh: Mapping[str, Any] | None = None
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cdc.dynamodb import DynamoDbSource
     from cdc.kinesis import KinesisSource
     from snapshotter.store import ObjectStore
+    from snowmelt.catalog_watch import CatalogBoard
     from snapshotter.trigger import TriggerSettings
 
 _DEFAULT_THRESHOLDS = {"time_interval": "10m", "stream_batches": "300"}
@@ -50,6 +51,13 @@ class DatasetPlan:
     def name(self) -> str:
         """The dataset's name."""
         return self.section.name
+
+    @cached_property
+    def catalog(self) -> CatalogBoard:
+        """What was last seen of the dataset's snapshots in the store."""
+        from snowmelt.catalog_watch import CatalogBoard
+
+        return CatalogBoard()
 
     @property
     def restores(self) -> bool:

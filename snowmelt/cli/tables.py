@@ -14,6 +14,7 @@ from snowmelt.durations import format_duration, format_exact
 from snowmelt.progress import format_bytes
 
 _MISFITS_TOLD = 5
+_LOOKS = {"drill": "drill"} | dict.fromkeys(("fast", "sample", "full"), "verification")
 
 
 def console() -> Console:
@@ -78,6 +79,10 @@ def print_status(datasets: Sequence[Mapping[str, Any]]) -> None:
             out.print(f"{one['name']}: {problem['message']}; {problem['hint']}")
         for reason in (one["snapshot"] or {}).get("held_because", ()):
             out.print(f"{one['name']}: no snapshot is published: {reason}", markup=False)
+        look = (one.get("catalog") or {}).get("verified")
+        if look and look["faults"]:
+            found = f"found {look['faults']} fault{'' if look['faults'] == 1 else 's'}"
+            out.print(f"{one['name']}: the last {_LOOKS[look['level']]} of a snapshot {found}")
         if one["refresh"]:
             out.print(_refreshes(one["name"], one["refresh"]))
         if one["misfits"]:

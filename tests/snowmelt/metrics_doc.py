@@ -43,6 +43,11 @@ EXAMPLE = DatasetStatus(
         last_duration_seconds=0.25,
         published_total=9,
     ),
+    catalog={
+        "newest_created_at": 1795328115.5,
+        "proven_created_at": 1795251600.25,
+        "verified": {"at": 1795255200.0, "level": "drill", "faults": 0},
+    },
     refresh={"data_age_seconds": 1260.5, "completed_total": 4, "failed_total": 1},
     restore={
         "phases": {"pointer": 0.012, "fetch": 0.8, "switch": 0.003},
@@ -76,6 +81,8 @@ _WATCH = """
 | Will the stream soon not be resumable? | `dataset_dynamodb_resumable_until_timestamp_seconds - time() < 6 * 3600` |
 | Are snapshots missing? | `time() - dataset_acceleration_snapshot_write_timestamp > 2 * 3600` |
 | Do snapshots fail? | `increase(dataset_acceleration_snapshot_failure_total[15m]) > 0` |
+| Did nobody prove one for two days? | `time() - dataset_acceleration_snapshot_proven_timestamp > 2 * 86400` |
+| Is a snapshot damaged? | `dataset_acceleration_snapshot_verified_faults > 0` |
 | Is publishing held? | `dataset_acceleration_snapshot_held == 1` |
 | Did another node take over from this one? | `dataset_acceleration_snapshot_fenced == 1` |
 | Does nobody publish? | `max by (dataset) (dataset_acceleration_snapshot_lease_held) == 0` |

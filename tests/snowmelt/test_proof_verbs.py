@@ -54,7 +54,8 @@ class Shop:
         """Flip a byte of the newest pack of a snapshot; returns its key."""
         entry = read_pointer(self.producer.store, DATASET).entry(self.ids[number])
         assert entry is not None
-        key = max(read_header(self.producer.store, entry).packs)
+        packs = filter(None, read_header(self.producer.store, entry).packs)
+        key = max(packs, key=lambda key: key.rpartition("/")[2])
         pack = self.home / "bucket" / key
         data = bytearray(pack.read_bytes())
         data[len(data) // 2] ^= 1
