@@ -66,7 +66,8 @@ class FrozenPart(Protocol):
 
     A part that can tell what its engine wrote has two more methods. `mark()` stands for this
     freeze; `changed_since(mark)`, asked of a part of a later one, gives the numbers of the blocks
-    that may differ from those at the mark, or None if any may.
+    that may differ from those at the mark, or None if any may. One whose freeze costs room on the
+    disk has `check_room()`, which raises NoSpace when that is too much.
     """
 
     name: Literal["main", "tail"]

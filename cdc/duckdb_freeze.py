@@ -15,6 +15,7 @@ from typing import Literal, cast
 
 from cdc.accelerator import FreezeBroken, FrozenPart, Reopened
 from cdc.duckdb_blocks import PREAMBLE, MainFile
+from cdc.freeze_limit import LogWatch, watched
 
 TAIL_BLOCK_SIZE = 256 * 1024
 
@@ -27,6 +28,7 @@ class MainPart:
     block_size: int
     used: frozenset[int] | None
     file: MainFile
+    watch: LogWatch
     headers: bytes = field(repr=False)
     preamble: int = PREAMBLE
     name: Literal["main", "tail"] = "main"
@@ -38,6 +40,10 @@ class MainPart:
         """Raise FreezeBroken if the engine wrote a header since the freeze began."""
         if self.file.headers() != self.headers:
             raise FreezeBroken(f"{self.file.path} was checkpointed while it was being read")
+
+    def check_room(self) -> None:
+        """Raise NoSpace if the log has grown too much since the freeze began."""
+        self.watch.check()
 
     def mark(self) -> object:
         """What `changed_since` of a later freeze needs to know of this one."""
@@ -95,6 +101,7 @@ def main_part(file: MainFile, used: frozenset[int] | None) -> MainPart:
         block_size=header.block_size,
         used=numbers,
         file=file,
+        watch=watched(Path(f"{file.path}.wal")),
         headers=headers,
     )
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from cdc.accelerator import FreezeBroken, FrozenPart, Reopened
+from cdc.freeze_limit import LogWatch, watched
 from cdc.sqlite_file import PAGE_BYTES, translated
 from cdc.sqlite_moves import MovedPages
 from cdc.sqlite_slack import LARGEST_BYTES, cleared
@@ -40,6 +41,7 @@ class MainPart:
     descriptor: int
     index: WalIndex
     moves: MovedPages
+    watch: LogWatch
     state: WalState
     length: int
     name: Literal["main", "tail"] = "main"
@@ -67,6 +69,10 @@ class MainPart:
         size = os.fstat(self.descriptor).st_size
         if not untouched or not (same_log or may_restart) or size != self.length:
             raise FreezeBroken("a checkpoint of SQLite wrote to the file while it was being read")
+
+    def check_room(self) -> None:
+        """Raise NoSpace if the log has grown too much since the freeze began."""
+        self.watch.check()
 
     def mark(self) -> object:
         """What `changed_since` of a later freeze needs to know of this one."""
@@ -135,10 +141,11 @@ def frozen_parts(
     """
     with translated(path, "freezing"):
         state = _pin(connection, index)
+    watch = watched(Path(f"{path}-wal"))
     log: int | None = None
     try:
         parts: list[MainPart | TailPart] = [
-            MainPart(path, main, index, moves, state, os.fstat(main).st_size),
+            MainPart(path, main, index, moves, watch, state, os.fstat(main).st_size),
         ]
         if not state.main_is_complete:
             with translated(path, "freezing the log"):

@@ -131,10 +131,13 @@ def _pipeline(
     part: FrozenPart, geometry: Geometry, old: list[list[bytes]], target: Target
 ) -> Generator[tuple[Window, Examined], None, None]:
     wanted = _batches(blocks.windows(geometry))
+    check_room = getattr(part, "check_room", None)
     waiting: deque[tuple[list[Window], Future[list[Examined]]]] = deque()
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="digest") as pool:
         try:
             while True:
+                if check_room is not None:
+                    check_room()
                 for batch in itertools.islice(wanted, _AHEAD - len(waiting)):
                     jobs = [(one, _read(part, one), _before(geometry, old, one)) for one in batch]
                     job = pool.submit(_examine, jobs, geometry.block_size, target.algorithm)
