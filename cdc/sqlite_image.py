@@ -34,20 +34,25 @@ def reopened(path: Path, parts: Sequence[FrozenPart], *, counts: bool) -> Reopen
     That is where the file system has no hard links, or no room for the log.
     """
     folder = Path(f"{path}.image")
+    shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
     try:
-        shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
+        image = _image(folder, path, parts)
+        return None if image is None else _asked(image, has_log=len(parts) > 1, counts=counts)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _image(folder: Path, path: Path, parts: Sequence[FrozenPart]) -> Path | None:
+    """The parts as files that belong together."""
+    image = folder / "image"
+    try:
         folder.mkdir()
-        image = folder / "image"
         os.link(path, image)
         for part in parts[1:]:
             _copy(part, Path(f"{image}-wal"))
     except OSError:
-        shutil.rmtree(folder, ignore_errors=True)
         return None
-    try:
-        return _asked(image, has_log=len(parts) > 1, counts=counts)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return image
 
 
 def _copy(part: FrozenPart, target: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from restorer.switch import work_directory
@@ -28,11 +29,11 @@ def holder_id(path: Path) -> str:
         return found
     made = secrets.token_hex(16)
     half = place.with_name(f"holder-{os.getpid()}-{made[:8]}")
-    try:
+    with suppress(OSError):
         make_directories(place.parent)
+        for left in place.parent.glob("holder-*"):  # of a process that was killed
+            left.unlink(missing_ok=True)
         write_synced(half, made.encode())
         half.replace(place)
         sync_directory(place.parent)
-    except OSError:
-        half.unlink(missing_ok=True)
     return made

@@ -84,7 +84,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Beside the crash tests, which one worker has and all wait for, the others give way."""
+    """Beside the crash tests, whose files are the longest, the others give way."""
     is_beside = "PYTEST_XDIST_WORKER" in os.environ and not item.nodeid.startswith(_LONG[0])
     if is_beside and os.getpriority(os.PRIO_PROCESS, 0) == 0:
         os.setpriority(os.PRIO_PROCESS, 0, _GIVES_WAY)

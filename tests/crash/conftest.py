@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.lives import SCAN_PAGE_ITEMS, Bench, Gate, Told
+from tests.crash.lives import SCAN_PAGE_ITEMS, Bench
 from tests.crash.nodes import MortalNode
-from tests.crash.stories import Landed
 from tests.crash.tally import KEY
+from tests.crash.telling import Landed
+from tests.crash.told import Told
 from tests.forking.client import Zygote
 from tests.simulators.service import RealClock, simulated_service
 from tests.simulators.stream import SimulatedTable
@@ -23,8 +24,9 @@ def zygote() -> Iterator[Zygote]:
 
 
 @pytest.fixture(scope="module")
-def landed_so_far() -> Landed:
-    return Landed()
+def landed_so_far(request: pytest.FixtureRequest) -> Landed:
+    named = vars(request.module)
+    return Landed(*(named[name] for name in ("is_mine", "is_elsewhere") if name in named))
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def old_bench(request: pytest.FixtureRequest, zygote: Zygote, tmp_path: Path) ->
 def node(bench: Bench) -> MortalNode:
     """A node that has loaded the table and published twice, stopped."""
     node = bench.node(f"file://{bench.folder}/bucket")
-    told = Told(bench, node, Gate())
+    told = Told(bench, node, ())
     told.begin()
     told.until_ready()
     told.snapshot()

@@ -9,10 +9,34 @@ from snapshotter.layout import pack_of_key
 from snapshotter.location import StoreParams
 from snapshotter.stores import open_store
 from tests.crash import stories
+from tests.crash.effects import sites
 from tests.crash.lives import Bench
 from tests.crash.nodes import MortalNode
-from tests.crash.stories import Landed, tell_all
+from tests.crash.telling import Landed, tell_all
 from tests.restorer.stores import flip
+
+RESTORING = (
+    "restorer.fetch",
+    "restorer.prove",
+    "restorer.scratch",
+    "restorer.staging",
+    "snapshotter.catalog_change",
+    "snapshotter.file_store:FileStore._remove_empty_directories",
+    "snapshotter.file_store:FileStore.delete",
+    "snapshotter.fsspec_store",
+    "snapshotter.probe",
+    "snapshotter.prune",
+    "snapshotter.s3_store",
+)
+"""The crash points of DuckDB nodes that a file of its own has, so that two workers share them."""
+
+
+def assert_none_was_left_out(landed: Landed) -> None:
+    """Something died at each crash point that this file of tests has to meet."""
+    mine = {str(site) for site in sites() if landed.is_mine(str(site))}
+
+    assert mine
+    assert mine <= landed.sites, f"nothing died at {sorted(mine - landed.sites)}"
 
 
 class Following:

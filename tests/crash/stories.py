@@ -1,14 +1,12 @@
 """What is told to a node: its bootstrap, changes with snapshots, a restore.
 
-Each story is told once to learn which gates it passes, and then once for each of them. `landed`
-has the sites at which a process died, for the test that none was left out.
+A story is a function that tells it with the gates at which the node is to die, one after the other.
 """
 
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cdc.errors import Trimmed
@@ -22,98 +20,29 @@ from snapshotter.publish import Publisher
 from snapshotter.reader import read_header, read_pointer
 from snapshotter.store import ObjectStore
 from snapshotter.stores import open_store
-from tests.crash.lives import Bench, Gate, Told
+from tests.crash.lives import Bench, Gate
 from tests.crash.nodes import MortalNode
+from tests.crash.told import Told
 from tests.e2e.nodes import Document
 from tests.servers.seaweedfs import SeaweedFS
 from tests.snapshotter.images import checkpoint, image
 
-Story = Callable[[Gate], Told]
+Story = Callable[[Sequence[Gate]], Told]
 
 _TOO_LONG_SECONDS = 25 * 3600.0
 _REBUILDS = {"dynamodb_stream_shard_not_found_behavior": "ready_before_load"}
 _REFRESHES = {"refresh_mode": "full", "refresh_check_interval": "1s"}
-_MOST_TRIES = 3
-# Elsewhere the instant behind is the instant before the next.
-_DECISIVE = ("commit", "COMMIT", "put_if_match", "put_object")
-
-
-@dataclass
-class Landed:
-    """Kills by story, and the sites where they happened."""
-
-    kills: Counter[str] = field(default_factory=Counter)
-    sites: set[str] = field(default_factory=set)
-    report: Callable[[str, int], object] = lambda _story, _kills: None
-
-    def add(self, story: str, gate: Gate) -> None:
-        self.kills[story] += 1
-        self.sites.add(site_of(gate.at))
-
-    def is_new(self, site: str) -> bool:
-        """True if nothing died there yet."""
-        return site not in self.sites
-
-
-def site_of(gate: str) -> str:
-    """The site of `before SITE` or `behind SITE`."""
-    return gate.partition(" ")[2]
-
-
-def chosen(passed: Iterable[str], *, thorough: bool = False) -> Iterator[Gate]:
-    """The gates to die at: before each site, and in the middle of the story behind what decides.
-
-    `thorough`: before and behind each, at the first, the middle and the last passing.
-    """
-    for gate, times in Counter(line for line in passed if _is_gate(line)).items():
-        counts = {1, (times + 1) // 2, times} if thorough else set()
-        if gate.startswith("before"):
-            counts.add(1)
-        elif gate.partition("#")[0].endswith(_DECISIVE):
-            counts.add((times + 1) // 2)
-        yield from (Gate(gate, count) for count in sorted(counts))
-
-
-def _is_gate(line: str) -> bool:
-    return line.startswith(("before ", "behind "))
-
-
-def tell_all(
-    name: str,
-    story: Story,
-    landed: Landed,
-    *,
-    only: Callable[[str], bool] = lambda _site: True,
-    thorough: bool = False,
-) -> None:
-    """Tell a story without a gate, then with each that it passed."""
-    missed: dict[str, Gate] = {}
-    passed = [line for line in story(Gate()).gates() if only(site_of(line))]
-    hit: set[str] = set()
-    for gate in chosen(passed, thorough=thorough):
-        site = site_of(gate.at)
-        # Whether upkeep is due in a story, and how often, depends on how records came in batches.
-        if any(story(gate).deaths for _ in range(1 if site in hit else _MOST_TRIES)):
-            landed.add(name, gate)
-            hit.add(site)
-        else:
-            missed[site] = gate
-    landed.report(name, landed.kills[name])
-    unhit = {site: gate for site, gate in missed.items() if site not in hit}
-    assert not unhit, f"{name}: the node never came to {', '.join(map(str, unhit.values()))}"
-
-
-# ---------------------------------------------------------------- the stories
 
 
 def bootstrap(bench: Bench) -> Story:
     """An empty node loads the table, which changes meanwhile, and publishes its first snapshot."""
 
-    def tell(gate: Gate) -> Told:
+    def tell(gates: Sequence[Gate]) -> Told:
         location = f"file://{bench.folder}/bucket-{bench.rounds}"
         node = bench.node(location)
         _leave_half_a_write(bench.folder / f"bucket-{bench.rounds - 1}")
-        told = Told(bench, node, gate)
+        _leave_half_a_name(node)
+        told = Told(bench, node, gates)
         bench.table.on_scan = lambda: bench.write(3)
         try:
             told.begin()
@@ -135,6 +64,12 @@ def _leave_half_a_write(bucket: Path) -> None:
     os.utime(left, (0, 0))
 
 
+def _leave_half_a_name(node: MortalNode) -> None:
+    folder = node.path.with_name(node.path.name + ".d")
+    folder.mkdir(parents=True)
+    (folder / "holder-1-of-yesterday").write_bytes(b"half")
+
+
 def _has_snapshot(bench: Bench, location: str) -> bool:
     try:
         pointer = read_pointer(open_store(location, StoreParams()), bench.table.name)
@@ -146,8 +81,8 @@ def _has_snapshot(bench: Bench, location: str) -> bool:
 def changes(bench: Bench, node: MortalNode) -> Story:
     """A node that is up to date follows changes over a rollover and publishes on request."""
 
-    def tell(gate: Gate) -> Told:
-        told = Told(bench, node, gate)
+    def tell(gates: Sequence[Gate]) -> Told:
+        told = Told(bench, node, gates)
         told.begin()
         told.until_ready()
         for _ in range(2):
@@ -165,11 +100,11 @@ def changes(bench: Bench, node: MortalNode) -> Story:
 def restore(bench: Bench, location: str) -> Story:
     """A new node takes the newest snapshot and follows what came since."""
 
-    def tell(gate: Gate) -> Told:
+    def tell(gates: Sequence[Gate]) -> Told:
         node = bench.node(location, "bootstrap_only")
         _leave_half_a_restore(node)
         bench.write(20)
-        told = Told(bench, node, gate)
+        told = Told(bench, node, gates)
         told.begin()
         told.until_ready()
         told.finish()
@@ -192,8 +127,8 @@ def _leave_half_a_restore(node: MortalNode) -> None:
 def restore_past_damage(bench: Bench, location: str) -> Story:
     """The newest snapshot is damaged: a new node gives its half restore up and takes an older."""
 
-    def tell(gate: Gate) -> Told:
-        told = Told(bench, bench.node(location, "bootstrap_only"), gate)
+    def tell(gates: Sequence[Gate]) -> Told:
+        told = Told(bench, bench.node(location, "bootstrap_only"), gates)
         told.begin()
         told.until_ready()
         told.finish()
@@ -207,9 +142,9 @@ def rebuild(bench: Bench) -> Story:
     because its own position was lost too. Moves the clock of the bench on.
     """
 
-    def tell(gate: Gate) -> Told:
+    def tell(gates: Sequence[Gate]) -> Told:
         node = bench.node(f"file://{bench.folder}/bucket-{bench.rounds}", params=_REBUILDS)
-        first = Told(bench, node, Gate())
+        first = Told(bench, node, ())
         first.begin()
         first.until_ready()
         first.end()
@@ -217,7 +152,7 @@ def rebuild(bench: Bench) -> Story:
         bench.clock.advance(_TOO_LONG_SECONDS)
         pages = iter(range(10**6))
         bench.table.on_scan = lambda: _lose(bench, next(pages))
-        told = Told(bench, node, gate)
+        told = Told(bench, node, gates)
         try:
             told.begin()
             moved_on = bench.clock.now - 3600.0
@@ -244,9 +179,9 @@ def _lose(bench: Bench, page: int) -> None:
 def refresh(bench: Bench) -> Story:
     """A table that is read by Scan alone is loaded, loaded anew beside that, and switched to."""
 
-    def tell(gate: Gate) -> Told:
+    def tell(gates: Sequence[Gate]) -> Told:
         node = bench.node("memory://none", "disabled", acceleration=_REFRESHES)
-        told = Told(bench, node, gate)
+        told = Told(bench, node, gates)
         told.begin()
         told.until_ready()
         bench.write(20)
@@ -262,19 +197,36 @@ def refresh(bench: Bench) -> Story:
 def doctor(bench: Bench, location: str, server: SeaweedFS | None = None) -> Story:
     """A doctor that died while it probed the store is in no other one's way."""
 
-    def tell(gate: Gate) -> Told:
+    def tell(gates: Sequence[Gate]) -> Told:
         node = bench.node(location)
-        told = Told(bench, node, gate)
+        told = Told(bench, node, gates)
         key, secret = (server.access_key, server.secret_key) if server else ("nobody", "nobody")
         node.environment = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}
         words = ["doctor", "--table", bench.table.name, "--region", "eu-west-1"]
         words += ["--endpoint-url", bench.endpoint_url, "--location", location]
         words += ["--s3-endpoint", server.endpoint_url] if server else []
-        code = node.end_of(*words, at=gate.at, countdown=gate.countdown)
-        if code == -9:
-            told.deaths = 1
-            code = node.end_of(*words)
-        assert code == 0, node.with_log(f"ended with {code}")
+        told.verb(*words)
+        return told
+
+    return tell
+
+
+def drill(bench: Bench, location: str) -> Story:
+    """A drill that died leaves nothing behind the next one, and that proves the snapshot."""
+
+    def tell(gates: Sequence[Gate]) -> Told:
+        node = bench.node(location)
+        told, dataset = Told(bench, node, gates), bench.table.name
+        store = open_store(location, StoreParams())
+        scratch = node.home / "scratch" / f"snowmelt-drill-{os.geteuid()}-{dataset}"
+        (scratch / "half").mkdir(parents=True, mode=0o700)
+        (scratch / "file").write_bytes(b"half")
+        begun = store.now()
+        told.verb("snapshots", "drill", "--scratch", str(scratch.parent))
+        newest = read_pointer(store, dataset).catalog[0]
+        assert newest.proven_at is not None
+        assert newest.proven_at >= begun
+        assert list(scratch.parent.iterdir()) == []
         return told
 
     return tell
@@ -283,17 +235,13 @@ def doctor(bench: Bench, location: str, server: SeaweedFS | None = None) -> Stor
 def prune(bench: Bench) -> Story:
     """A prune that died drops, condemns and deletes the next time, and nothing that is needed."""
 
-    def tell(gate: Gate) -> Told:
+    def tell(gates: Sequence[Gate]) -> Told:
         node = bench.node(f"file://{bench.folder}/pruned-{bench.rounds}")
         node.document["snapshots"]["keep_last"] = 3
         store = open_store(node.document["snapshots"]["location"], StoreParams())
-        told, dataset = Told(bench, node, gate), bench.table.name
+        told, dataset = Told(bench, node, gates), bench.table.name
         due = _publish_five(store, dataset)
-        code = node.end_of("snapshots", "prune", "--yes", at=gate.at, countdown=gate.countdown)
-        if code == -9:
-            told.deaths = 1
-            code = node.end_of("snapshots", "prune", "--yes")
-        assert code == 0, node.with_log(f"ended with {code}")
+        told.verb("snapshots", "prune", "--yes")
         left = whole(store, read_pointer(store, dataset))
         needed = (objects_of(read_header(store, entry)) for entry in left.catalog)
         there = {info.key for info in store.list(f"{dataset}/") if "/catalog/" not in info.key}
@@ -323,8 +271,8 @@ def _publish_five(store: ObjectStore, dataset: str) -> str:
 def publish(bench: Bench, location: str, store: Document | None = None) -> Story:
     """A node loads the table and publishes twice, to another kind of store."""
 
-    def tell(gate: Gate) -> Told:
-        told = Told(bench, bench.node(f"{location}-{bench.rounds}", store=store), gate)
+    def tell(gates: Sequence[Gate]) -> Told:
+        told = Told(bench, bench.node(f"{location}-{bench.rounds}", store=store), gates)
         told.begin()
         told.until_ready()
         told.snapshot()

@@ -2,13 +2,16 @@
 
 import pytest
 
-from tests.crash.effects import sites
-from tests.crash.points import Following, Restoring
-from tests.crash.stories import Landed
+from tests.crash.points import Following, Restoring, assert_none_was_left_out
+from tests.crash.telling import Landed
 
 ENGINE = "sqlite"
 # One test tells up to twenty lives; each wait in them has a bound of its own.
 pytestmark = pytest.mark.timeout(1800)
+
+
+def is_mine(site: str) -> bool:
+    return site.startswith("cdc.sqlite")
 
 
 class TestFollowing(Following):
@@ -20,7 +23,4 @@ class TestRestoring(Restoring):
 
 
 def test_no_crash_point_of_sqlite_was_left_out(landed: Landed) -> None:
-    mine = {str(site) for site in sites() if site.module.startswith("cdc.sqlite")}
-
-    assert mine
-    assert mine <= landed.sites, f"nothing died at {sorted(mine - landed.sites)}"
+    assert_none_was_left_out(landed)
