@@ -55,6 +55,23 @@ def test_the_first_commit_holds_every_shards_position_before_anything_is_read() 
     assert world.commits[0] == first
 
 
+def test_a_take_over_of_an_idle_table_is_committed_at_once_and_once(world: World) -> None:
+    """Who took over publishes nothing before, and an idle table commits once a minute."""
+    world.run()
+    moment = world.clock.now + 10.0
+    commits = len(world.commits)
+
+    def take_over() -> None:
+        world.generation = 8
+
+    world.clock.after(10.0, take_over)
+    world.run(40.0)
+
+    later = [each for each in world.commits[commits:] if each.generation == 8]
+    assert len(later) == 1
+    assert (later[0].updated_at or 0.0) - moment < 2.0
+
+
 def test_a_bootstrap_beside_writes_ends_with_the_table(world: World) -> None:
     world.fill(500)
     numbers = iter(range(10_000))

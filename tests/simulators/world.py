@@ -35,6 +35,7 @@ class World:
             self.clock = table.clock
         self.seed = seed
         self.call_seconds = CALL_SECONDS
+        self.generation = 7
         self.table = table or SimulatedTable(self.clock, shards=shards, view_type=view_type)
         self.source: Source = self.table
         self.audit = Audit(self.table)
@@ -110,7 +111,7 @@ class World:
             self.source,
             self.file,
             settings=self.settings,
-            generation=7,
+            generation=lambda: self.generation,
             stop=stop,
             workers=InlineWorkers(self.clock, self.seed, self.call_seconds),
             on_commit=self.commits.append,

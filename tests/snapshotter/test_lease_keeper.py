@@ -109,6 +109,21 @@ def test_the_lease_of_a_dead_holder_is_taken_and_the_dead_one_learns_of_it(place
     assert (taken.claim, taken.succeeds) == ("expired", True)
 
 
+@pytest.mark.parametrize("died_after", [0.0, 3.0, 9.9])
+def test_by_default_a_standby_has_it_36_seconds_behind_the_last_renewal(
+    place: Place, died_after: float
+) -> None:
+    holder, waiting = place.keeper("a"), place.keeper("b", is_standby=True)
+    assert holder.look()
+    assert not place.watch(waiting, 17.0)
+    holder.renew()
+    renewed_at = place.clock.now
+    place.clock.now += died_after / 6
+
+    assert place.watch(waiting, 60.0)
+    assert place.clock.now - renewed_at <= 36.0
+
+
 def test_a_released_lease_is_taken_at_once(place: Place) -> None:
     holder, waiting = place.keeper("a"), place.keeper("b", is_standby=True)
     assert holder.look()
