@@ -26,7 +26,10 @@ from cdc.engines import fold_log, open_accelerator
 
 _ROOT = Path(__file__).parents[2]
 _KEPT = _ROOT / ".cache" / "benchmarks" / "files"
-_SHAPED_BY = "cdc/{engine}_*.py", "benchmarks/workload/rows.py"
+_SHAPED_BY = {
+    "duckdb": ("duckdb_file", "duckdb_sql", "duckdb_state", "duckdb_upkeep"),
+    "sqlite": ("sqlite_file", "sqlite_schema", "sqlite_writes"),
+}
 
 
 def prepare(params: dict[str, Any]) -> dict[str, Any]:
@@ -48,8 +51,8 @@ def prepare(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shape(engine: str) -> str:
-    files = sorted(path for each in _SHAPED_BY for path in _ROOT.glob(each.format(engine=engine)))
-    text = b"".join(path.read_bytes() for path in files)
+    files = [_ROOT / "cdc" / f"{name}.py" for name in _SHAPED_BY[engine]]
+    text = b"".join(path.read_bytes() for path in (*files, Path(rows.__file__)))
     return hashlib.sha256(text).hexdigest()[:12]
 
 
