@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from cdc.rebuild import ItemSetDigest
 from tests.e2e.changes import change
 from tests.e2e.held import held_link
 from tests.e2e.nodes import (
@@ -136,6 +137,22 @@ def test_the_catalog_lists_shows_and_verifies_what_was_published(centre: Centre)
     assert shown["row_count"] == len(centre.after)
     assert verified.code == 0
     assert verified.json()["ok"]
+    assert verified.json()["recorded"]
+
+
+def test_drills_of_both_engines_find_the_items_of_the_table(centre: Centre, tmp_path: Path) -> None:
+    wanted = ItemSetDigest()
+    wanted.add_all(centre.after.values())
+
+    for engine in ENGINES:
+        words = ("--dataset", engine, "--scratch", str(tmp_path), "--json")
+        done = centre.node.verb("snapshots", "drill", *words)
+        listed = centre.node.verb("snapshots", "list", "--dataset", engine, "--json").json()
+        assert done.code == 0, done.err
+        assert done.json()["rows"] == len(centre.after)
+        assert done.json()["content_digest"] == wanted.hexdigest()
+        assert [entry["proven_at"] is not None for entry in listed] == [True, False]
+    assert list(tmp_path.iterdir()) == []
 
 
 # ---------------------------------------------------------------- restore
