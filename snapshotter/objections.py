@@ -179,8 +179,8 @@ def of_rows(
         text = f"it is empty, and the published one has {before} rows"
         return [] if allow_empty else [Objection("empty", text)]
     if has_shrunk(rows, before, bounds):
-        share = 100 * (1 - rows / before)
-        text = f"{share:.0f} % of its {before} rows are gone, more than {bounds.max_shrink:.0%}"
+        share, most = 100 * (1 - rows / before), 100 * bounds.max_shrink
+        text = f"{share:.0f} % of its {before} rows are gone, more than {most:.0f} %"
         return [Objection("shrunk", text)]
     return []
 

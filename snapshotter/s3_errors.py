@@ -44,7 +44,7 @@ _NETWORK = (
     OSError,
 )
 _KINDS: dict[type[SnapshotError], tuple[str, ...]] = {
-    ObjectMissing: ("NoSuchKey", "NotFound", "404"),
+    ObjectMissing: ("NoSuchKey", "NotFound", "404", "NoSuchLifecycleConfiguration"),
     PreconditionFailed: ("PreconditionFailed", "ConditionalRequestConflict", "409", "412"),
     Corrupt: ("InvalidRange", "416"),
     StoreUnreachable: (

@@ -24,6 +24,7 @@ from snapshotter.errors import (
     SnapshotError,
     StoreAccessDenied,
 )
+from snapshotter.lifecycle import takers
 from snapshotter.location import Location, StoreParams
 from snapshotter.s3_encryption import Encryption
 from snapshotter.s3_errors import OPEN, translate
@@ -124,6 +125,18 @@ class S3Store:
 
     def now(self) -> float:
         return self._clock.now()
+
+    def takers(self) -> tuple[str, ...]:
+        """Rules of the bucket that would take our objects away (`snapshotter.lifecycle`).
+
+        Raises StoreAccessDenied; StoreRefused where the store knows no rules.
+        """
+        try:
+            with self._translated("GetLifecycleConfiguration", ""):
+                bucket = self._clients()[0].get_bucket_lifecycle_configuration(**self._common)
+        except ObjectMissing:
+            return ()
+        return takers(bucket.get("Rules", ()), self._location.prefix)
 
     def _clients(self) -> tuple[Any, Any]:
         """The client that retries and the one that does not."""

@@ -23,6 +23,7 @@ from cdc.table_only import TableSource
 from restorer.errors import RestoreError
 from snapshotter.errors import SnapshotError, StoreRefused
 from snapshotter.location import StoreParams
+from snapshotter.store import ObjectStore
 from snapshotter.stores import open_store, probe
 from snowmelt.cost import BootstrapCost, bootstrap_cost
 from snowmelt.progress import format_bytes
@@ -210,6 +211,25 @@ def _store(subject: Subject) -> Iterator[Finding]:
     if subject.location.startswith("s3://") and result.checks[0].passed:
         done = getattr(store, "encrypted_as", "")
         yield Finding("store encryption", "ok", done or "the store tells of none")
+        yield from _lifecycle(store)
+
+
+def _lifecycle(store: ObjectStore) -> Iterator[Finding]:
+    ask = getattr(store, "takers", None)
+    if ask is None:
+        return
+    name = "store lifecycle"
+    try:
+        found = ask()
+    except SnapshotError as error:
+        hint = "see yourself that no rule deletes or archives below the location"
+        yield Finding(name, "warn", f"could not be read: {error}", hint)
+        return
+    if not found:
+        yield Finding(name, "ok", "no rule deletes or archives below the location")
+    for rule in found:
+        hint = "take the location out of the rule; `snowmelt snapshots prune` deletes what may go"
+        yield Finding(name, "fail", rule, hint, StoreRefused.exit_code)
 
 
 def _failed(check: str, error: CdcError | SnapshotError | RestoreError) -> Finding:

@@ -156,6 +156,7 @@ class VirtualNode:
         on_failure: str = "fallback",
         params: Mapping[str, Any] | None = None,
         acceleration: Mapping[str, Any] | None = None,
+        snapshots: Mapping[str, Any] | None = None,
     ) -> None:
         self.household = household
         self.name = name
@@ -166,6 +167,7 @@ class VirtualNode:
             "snapshots": {
                 "location": f"file://{household.home / 'bucket'}",
                 "bootstrap_on_failure_behavior": on_failure,
+                **(snapshots or {}),
                 "lease": f"{LEASE_SECONDS}s",
             },
             "datasets": [
@@ -247,10 +249,14 @@ class VirtualNode:
         item: Item | None = answer.json()["item"]
         return item
 
-    def create_snapshot(self) -> tuple[int, Document]:
-        """What is answered to somebody who asks for a snapshot."""
+    def create_snapshot(self, force: str | None = None) -> tuple[int, Document]:
+        """What is answered to somebody who asks for a snapshot, and why it has to be."""
+        return self.ask_for_a_snapshot("" if force is None else json.dumps({"force": force}))
+
+    def ask_for_a_snapshot(self, body: str) -> tuple[int, Document]:
+        """The same in any words."""
         target = f"/v1/datasets/{self.plan.name}/acceleration/snapshots"
-        answer = self._query.post(target)
+        answer = self._query.post(target, content=body)
         return answer.status_code, answer.json()
 
     def explain(self) -> Document:

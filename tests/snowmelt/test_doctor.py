@@ -197,6 +197,22 @@ def test_a_bucket_that_is_not_there(tmp_path: Path) -> None:
     assert "create the bucket" in failed.hint
 
 
+def test_seaweedfs_a_rule_that_would_delete_packs_is_named(
+    seaweedfs: SeaweedFS, tmp_path: Path
+) -> None:
+    bucket = seaweedfs.bucket()
+    rule = {"ID": "old", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 30}}
+    seaweedfs.s3().put_bucket_lifecycle_configuration(
+        Bucket=bucket, LifecycleConfiguration={"Rules": [rule]}
+    )
+    params = of_store(seaweedfs, seaweedfs.access_key, seaweedfs.secret_key)
+
+    finding = store_findings(f"s3://{bucket}/nodes", params, tmp_path)["store lifecycle"]
+
+    assert finding.verdict == "fail"
+    assert "deletes objects after 30 days" in finding.detail
+
+
 def test_seaweedfs_a_stranger(seaweedfs: SeaweedFS, tmp_path: Path) -> None:
     params = of_store(seaweedfs, "stranger", "hush")
 

@@ -53,6 +53,7 @@ def test_the_newest_snapshot_of_a_table_that_is_idle_for_thirty_hours_can_be_res
     for _ in range(10):
         node.live(3 * HOUR)
         assert hours_left(house) > 22.5
+        assert node.status()["snapshot"]["held_reasons"] == []
     assert newest(house).new_bytes < 20_000  # a renewal, not another copy
     node.stop()
     scans = house.scans()
