@@ -105,6 +105,15 @@ class MainFile:
                 os.close(self.descriptor)
 
 
+def table_blocks(cursor: duckdb.DuckDBPyConnection, table: str) -> frozenset[int]:
+    """Blocks that the columns of a table refer to. `table`: a name of ours, with its schema."""
+    rows = cursor.execute(
+        "SELECT DISTINCT unnest([block_id] || additional_block_ids) FROM pragma_storage_info(?)",
+        [table],
+    ).fetchall()
+    return frozenset(row[0] for row in rows) - {-1, None}
+
+
 def used_blocks(cursor: duckdb.DuckDBPyConnection) -> tuple[frozenset[int], int]:
     """Blocks that tables and metadata of the attached file refer to, and the engine's own count.
 
@@ -115,13 +124,9 @@ def used_blocks(cursor: duckdb.DuckDBPyConnection) -> tuple[frozenset[int], int]
         "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'db'"
     ).fetchall()
     rows = cursor.execute("SELECT block_id FROM pragma_metadata_info()").fetchall()
-    for schema, table in tables:
-        rows += cursor.execute(
-            "SELECT DISTINCT unnest([block_id] || additional_block_ids)"
-            " FROM pragma_storage_info(?)",
-            [f'"{schema}"."{table}"'],
-        ).fetchall()
+    used = frozenset(row[0] for row in rows) - {-1, None}
+    used = used.union(*(table_blocks(cursor, f'"{name}"."{table}"') for name, table in tables))
     counted = cursor.execute(
         "SELECT used_blocks FROM pragma_database_size() WHERE database_name = 'db'"
     ).fetchall()
-    return frozenset(row[0] for row in rows) - {-1, None}, int(counted[0][0])
+    return used, int(counted[0][0])

@@ -23,7 +23,7 @@ from typing import Any
 
 import duckdb
 
-from cdc.duckdb_blocks import MainFile, used_blocks
+from cdc.duckdb_blocks import MainFile, table_blocks, used_blocks
 from cdc.duckdb_errors import translated, translating
 from cdc.duckdb_sql import SCHEMA, literal
 from cdc.errors import FileUnusable
@@ -221,9 +221,11 @@ class Database:
         used = now | self._dropped
         return used if len(used) == counted else None
 
-    def before_drop(self) -> None:
-        """Note the blocks of what is about to be dropped, until the next checkpoint."""
-        self._dropped = self.used_blocks()
+    def before_drop(self, table: str) -> None:
+        """Note the blocks of a table that is about to be dropped, until the next checkpoint."""
+        if self._dropped is not None:
+            with self.cursor() as cursor:
+                self._dropped |= table_blocks(cursor, table)
 
     def close(self) -> None:
         """Stop what runs, and release the file. The log stays as it is."""

@@ -153,7 +153,7 @@ class Upkeep:
         last = sql.IDENTITIES if is_last else first + left * budget // state.frozen_rows
         where = sql.between(first, last)
         if is_last:
-            self._note_drop()
+            self._database.before_drop(sql.DELTAS[state.frozen])
         moved = 0
         with self._database.begun(self._database.mover) as cursor:
             for statement in sql.fold(state.columns, state.frozen, where):
@@ -167,10 +167,6 @@ class Upkeep:
             held = self._held
             held.state = replace(held.state, unsorted_rows=unsorted, frozen_rows=left_rows)
         return moved
-
-    def _note_drop(self) -> None:
-        with self._gate.writing():  # what commits write meanwhile is counted otherwise
-            self._database.before_drop()
 
     # ------------------------------------------------------------ sorting
 
@@ -217,7 +213,7 @@ class Upkeep:
                 cursor.commit()
         self._reached = last
         if last == sql.IDENTITIES:
-            self._note_drop()
+            self._database.before_drop(sql.BASE)
             with self._gate.writing():
                 self._settle()
 
