@@ -30,7 +30,7 @@ from benchmarks.kit.child import measured
 from benchmarks.sides.capture_snowmelt import source_of
 from benchmarks.workload import canned
 from benchmarks.workload.content import DATASET
-from benchmarks.workload.pages import RECORDS_PER_PAGE, SHARDS, shard_id
+from benchmarks.workload.pages import RECORDS_PER_PAGE, SHARDS, next_page, shard_id
 from cdc.accelerator import Accelerator, QueryLimits
 from cdc.capture import Capture
 from cdc.capture_status import CaptureSettings
@@ -75,7 +75,7 @@ class _Arrivals:
         for shard in range(SHARDS):
             position = committed.shards[shard_id(shard)].position
             assert isinstance(position, After)
-            for page in range(shard, _pages_of(position), SHARDS):
+            for page in range(shard, next_page(shard, position.sequence), SHARDS):
                 self.committed_at[page] = self.committed_at[page] or now
         if all(self.committed_at):
             self.stop.set()
@@ -145,11 +145,6 @@ def _lags(
     capture.run()
     due_at = [began_at + (page + 1) / rate for page in range(pages - first)]
     return [at - due for at, due in zip(arrivals.committed_at[first:], due_at, strict=True)]
-
-
-def _pages_of(position: After) -> int:
-    """Pages, of all shards, up to the one that ends with this record."""
-    return max(0, (int(position.sequence) - 10**20 + 1) // RECORDS_PER_PAGE)
 
 
 def _aggregates(path: Path) -> float:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.workload.content import DATASET
-from benchmarks.workload.pages import KEY_NAMES, SHARDS, checksum, shard_id
+from benchmarks.workload.pages import KEY_NAMES, SHARDS, checksum, next_page, shard_id
 
 _ARN = f"arn:aws:dynamodb:us-east-1:000000000000:table/{DATASET}"
 STREAM_ARN = f"{_ARN}/stream/2026-01-01T00:00:00.000"
@@ -152,8 +152,9 @@ class _Handler(BaseHTTPRequestHandler):
                 answer = {"Records": [], "NextShardIterator": f"{shard}:{number}"}
             case "GetShardIterator":
                 names = [shard_id(shard) for shard in range(SHARDS)]
-                shard_number = names.index(asked["ShardId"])
-                answer = {"ShardIterator": f"{shard_number}:{shard_number}"}
+                number_of_shard = names.index(asked["ShardId"])
+                first = next_page(number_of_shard, asked.get("SequenceNumber", "0"))
+                answer = {"ShardIterator": f"{number_of_shard}:{first}"}
             case "Pace":
                 _Handler.pace = _Pace(time.time(), **asked)
                 answer = {"BeganAt": self.pace.began_at}

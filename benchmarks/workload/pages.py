@@ -41,6 +41,12 @@ def last_sequence(pages: int, shard: int) -> str:
     return "" if last is None else str(_FIRST_SEQUENCE + (last + 1) * RECORDS_PER_PAGE - 1)
 
 
+def next_page(shard: int, sequence: str) -> int:
+    """The number of a shard's first page behind the one that ends with this record."""
+    came = max(0, (int(sequence) - _FIRST_SEQUENCE + 1) // RECORDS_PER_PAGE)
+    return came + (shard - came) % SHARDS
+
+
 def write_pages(directory: Path, rows: int, count: int, *, contents_at: tuple[int, ...]) -> Pages:
     """Make `count` pages of changes of a table of `rows` items, the same for the same numbers."""
     changed = entries.changes(
