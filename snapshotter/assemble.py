@@ -14,6 +14,7 @@ from snapshotter.codec import EncodedManifest
 from snapshotter.errors import PreconditionFailed
 from snapshotter.finder import Mark
 from snapshotter.format import CatalogEntry, DigestAlgorithm, Header, PartMap, PartName, Pointer
+from snapshotter.signature import Sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,10 @@ class StoredPart:
 
 @dataclass(frozen=True)
 class Draft:
-    """A snapshot that is being made. `base` is the map whose blocks it may share."""
+    """A snapshot that is being made. `base` is the map whose blocks it may share.
+
+    `sign`: its header, where the producer has a key.
+    """
 
     dataset: str
     snapshot_id: str
@@ -39,6 +43,7 @@ class Draft:
     algorithm: DigestAlgorithm
     producer: str
     base: KnownMap | None
+    sign: Sign | None = None
 
     @property
     def manifest(self) -> str:
@@ -96,7 +101,7 @@ def assemble(
         full_id=draft.snapshot_id if draft.base is None else draft.base.header.full_id,
         pack_bytes=blockmap.pack_lengths(sizes | dict(new_sizes), live),
     )
-    encoded = codec.encode_manifest(header, own)
+    encoded = codec.encode_manifest(header, own, draft.sign)
     known = {
         stored.part.name: tuple(
             replace(segment, ref=ref)

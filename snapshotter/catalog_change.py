@@ -16,6 +16,7 @@ from snapshotter.errors import NoSuchSnapshot
 from snapshotter.format import CATALOG_LIMIT, CatalogEntry, DigestAlgorithm, Pointer
 from snapshotter.reader import read_catalog, read_stored_pointer
 from snapshotter.store import ObjectStore
+from snapshotter.trust import signed
 
 Change = Callable[[Pointer], Pointer]
 
@@ -105,5 +106,6 @@ def _write_page(
 ) -> str:
     name = layout.page_name(entries[0].snapshot_id, swap.new_attempt_id())
     key = layout.page_key(pointer.dataset, name)
-    store.put(key, sealed.encode_page(pointer.dataset, entries, older, algorithm))
+    page = sealed.encode_page(pointer.dataset, entries, older, algorithm)
+    store.put(key, signed(store, "page", pointer.dataset, page, name))
     return key

@@ -28,6 +28,7 @@ from snapshotter.errors import Corrupt, FormatTooNew
 from snapshotter.format import (
     BLOCK_LIMIT,
     DATA,
+    ENCRYPTED,
     ENTRY_BYTES,
     FORMAT_VERSION,
     HEADER_LIMIT,
@@ -45,6 +46,7 @@ from snapshotter.format import (
     SegmentRef,
 )
 from snapshotter.header_json import header_from_json, header_to_json
+from snapshotter.signature import ADDED_BYTES, Sign
 
 _PREFIX = struct.Struct("<8sHHI")
 _ENTRY = struct.Struct("<BBHIQII32s")
@@ -66,23 +68,27 @@ def encode_segment(entries: Sequence[MapEntry]) -> bytes:
     return b"".join([_ENTRY.pack(*entry) for entry in entries])
 
 
-def encode_manifest(header: Header, own: Sequence[bytes]) -> EncodedManifest:
+def encode_manifest(
+    header: Header, own: Sequence[bytes], sign: Sign | None = None
+) -> EncodedManifest:
     """A manifest with the encoded segments `own` behind the header.
 
     References to this manifest's key have to be in the order of `own`, their offsets counted from
     the first of them; the result's header has absolute ones, and its `new_bytes` count the head.
+    `sign` makes a signed header.
     """
-    length = _PADDING
+    length, added = _PADDING, ADDED_BYTES if sign else 0
     while True:
         moved = _moved(header, PREFIX_BYTES + length)
         moved = replace(moved, new_bytes=header.new_bytes + PREFIX_BYTES + length)
         text = header_to_json(moved)
-        if len(text) <= length:
+        if len(text) + added <= length:
             break
-        length = -(-len(text) // _PADDING) * _PADDING
+        length = -(-(len(text) + added) // _PADDING) * _PADDING
     if length > HEADER_LIMIT:
         raise ValueError(f"a header of {length} bytes is over the limit of {HEADER_LIMIT}")
-    head = _PREFIX.pack(MAGIC, FORMAT_VERSION, 0, length) + text.ljust(length)
+    front = _PREFIX.pack(MAGIC, FORMAT_VERSION, 0, length)
+    head = front + (text if sign is None else sign(text, front)).ljust(length)
     return EncodedManifest(
         b"".join((head, *own)), moved, length, tagged(head, header.digest_algorithm)
     )
@@ -150,10 +156,12 @@ def check_segment(data: bytes, ref: SegmentRef, algorithm: DigestAlgorithm) -> b
 
 
 def decode_segment(data: bytes, ref: SegmentRef, part: PartMap, header: Header) -> list[MapEntry]:
-    """The entries of a segment in block order. Raises Corrupt."""
+    """The entries of a segment in block order. Raises Corrupt, FormatTooNew."""
     check_segment(data, ref, header.digest_algorithm)
     entries = unpack_entries(data)
     for at in _suspects(entries, part, header.packs):
+        if entries[at].kind == DATA and entries[at].codec in ENCRYPTED:
+            raise FormatTooNew(f"{ref.key}: {part.name} block {ref.first + at} is encrypted")
         fault = _entry_fault(entries[at], ref.first + at, part, header.packs)
         if fault:
             raise Corrupt(f"{ref.key}: {part.name} block {ref.first + at}: {fault}")

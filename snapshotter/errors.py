@@ -6,7 +6,10 @@ SnapshotError
 ├── StoreRefused           bucket missing, URL wrong, a store without conditional writes
 ├── ObjectMissing          no such key
 ├── PreconditionFailed     a conditional write lost; never retried blindly
+├── SigningKeyMissing      the pointer is signed, and who wants to write it has no key
 ├── Corrupt                bytes that do not match their digest, length or format
+│   ├── Untrusted              not signed by a trusted key
+│   └── SetBack                older than what this node has seen
 ├── FormatTooNew           written by a newer format than this reader knows
 ├── Fenced                 another producer owns the dataset
 ├── Held                   a person holds the dataset where it is
@@ -82,6 +85,23 @@ class Corrupt(SnapshotError):
 
     exit_code = 5
     hint = "use an older snapshot (--snapshot), and run `snowmelt snapshots verify --level full`"
+
+
+class Untrusted(Corrupt):
+    """Stored bytes that nobody signed whom this node trusts."""
+
+    hint = "if its key may publish, add it to snapshots.signing.trusted_keys; else see who wrote it"
+
+
+class SetBack(Corrupt):
+    """A pointer that is older than one that this node has seen in the same place."""
+
+
+class SigningKeyMissing(SnapshotError):
+    """A write would leave a signed pointer unsigned; nothing was written."""
+
+    exit_code = 2
+    hint = "set snapshots.signing.key here, or do it where the key is"
 
 
 class FormatTooNew(SnapshotError):

@@ -47,6 +47,7 @@ HOLE = 0
 DATA = 1
 RAW = 0
 ZSTD = 1
+ENCRYPTED = frozenset({2, 3})  # reserved for raw and zstd, encrypted by the producer
 
 DigestAlgorithm = Literal["blake3", "sha256"]
 PartName = Literal["main", "tail"]
@@ -225,7 +226,8 @@ class Pointer:
 
     `older` is the key of the page that goes on where the catalog ends. Each take-over adds a fork,
     as does each rollback; `rollbacks` says which of the forks those are. `shrink_from`: what was
-    current when a person released a dataset that a mass delete had held.
+    current when a person released a dataset that a mass delete had held. `sequence` counts the
+    pointer's writes.
     """
 
     bucket_id: str
@@ -244,6 +246,7 @@ class Pointer:
     older: str | None = None
     rollbacks: tuple[Rollback, ...] = ()
     shrink_from: str | None = None
+    sequence: int = 0
 
     @property
     def may_shrink(self) -> bool:

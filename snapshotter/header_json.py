@@ -12,12 +12,12 @@ import re
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from cdc import checkpoint as checkpoints
 from cdc.checkpoint import Checkpoint
 from snapshotter import layout
-from snapshotter.errors import Corrupt
+from snapshotter.errors import Corrupt, FormatTooNew
 from snapshotter.format import (
     BLOCK_LIMIT,
     ENTRY_BYTES,
@@ -68,10 +68,17 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
     producer: _Text
     full_id: _Text
     pack_bytes: list[_Size]
+    encryption: None = None
+    signature: _Text | UnsetType = UNSET
+
+
+class _Encryption(msgspec.Struct):
+    encryption: Any = None
 
 
 # Made while the module is loaded, for the reason that `snapshotter.sealed` gives.
 _HEADER = msgspec.json.Decoder(_Header)
+_ENCRYPTION = msgspec.json.Decoder(_Encryption)
 
 
 def block_count(length: int, block_size: int, preamble: int) -> int:
@@ -128,8 +135,10 @@ def _part_to_json(part: PartMap, manifests: dict[str, int]) -> _Part:
 
 
 def header_from_json(text: bytes, dataset: str, where: str) -> Header:
-    """The header in `text`. Raises Corrupt; `where` begins the message."""
+    """The header in `text`. Raises Corrupt, FormatTooNew; `where` begins the message."""
     try:
+        if _ENCRYPTION.decode(text).encryption is not None:
+            raise FormatTooNew(f"{where}: encrypted by its producer, in a way not known here")
         data = _HEADER.decode(text)
         if data.dataset != dataset:
             raise Corrupt(f"{where}: header of another dataset, {data.dataset!r}")

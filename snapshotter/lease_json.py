@@ -7,10 +7,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from snapshotter import layout, sealed
+from snapshotter import layout
 from snapshotter.errors import Corrupt
 from snapshotter.format import FORMAT_VERSION, DigestAlgorithm
 from snapshotter.lease import Lease
+from snapshotter.seal import seal, unseal
 
 LEASE_LIMIT = 4096
 
@@ -47,13 +48,13 @@ def encode_lease(lease: Lease, algorithm: DigestAlgorithm = "blake3") -> bytes:
         lease.lease_seconds,
         lease.is_released,
     )
-    return sealed.seal(raw, algorithm)
+    return seal(raw, algorithm)
 
 
 def decode_lease(data: bytes, dataset: str) -> Lease:
     """The lease in `lease.json`. Raises Corrupt or FormatTooNew."""
     where = layout.lease_key(dataset)
-    raw = sealed.unseal(data, _DECODER, where, limit=LEASE_LIMIT)
+    raw = unseal(data, _DECODER, where, limit=LEASE_LIMIT)
     if raw.dataset != dataset:
         raise Corrupt(f"{where}: written for dataset {raw.dataset!r}")
     return Lease(

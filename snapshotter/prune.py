@@ -16,11 +16,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from snapshotter import gate, layout, pruning, reader, retention, sealed, swap
+from snapshotter import gate, layout, pruning, reader, retention, swap
 from snapshotter.assemble import objects_of
 from snapshotter.catalog_change import algorithm_of, paged
 from snapshotter.errors import Corrupt, ObjectMissing, PreconditionFailed
-from snapshotter.format import POINTER_LIMIT, CatalogEntry, Condemned, Pointer
+from snapshotter.format import CatalogEntry, Condemned, Pointer
 from snapshotter.pruning import Plan
 from snapshotter.reader import StoredPointer
 from snapshotter.retention import Retention
@@ -142,8 +142,7 @@ class Pruner:
     def _pages(self, pointer: Pointer) -> Iterable[tuple[str, tuple[CatalogEntry, ...]]]:
         older = pointer.older
         while older is not None:
-            stored = self._store.get(older, max_bytes=POINTER_LIMIT)
-            entries, further = sealed.decode_page(stored.data, self._dataset, older)
+            entries, further = reader.read_page(self._store, self._dataset, older)
             yield older, entries
             older = further
 

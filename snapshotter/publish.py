@@ -39,6 +39,7 @@ from snapshotter.publish_report import PublishReport, report_of
 from snapshotter.reader import StoredPointer
 from snapshotter.store import ObjectStore
 from snapshotter.transfer import Target, compared, store_part
+from snapshotter.trust import signed, trust_of
 
 # Every so many snapshots a publisher looks for the packs that it builds on.
 _PROVE_EVERY = 50
@@ -192,6 +193,7 @@ class Publisher:
             algorithm=self._algorithm,
             producer=self._producer,
             base=base,
+            sign=trust_of(self._store).signing("header", self.dataset),
         )
 
     def _store_parts(
@@ -246,7 +248,7 @@ class Publisher:
                 name = layout.page_name(pushed.overflow[0].snapshot_id, swap.new_attempt_id())
                 page = sealed.encode_page(self.dataset, pushed.overflow, older, self._algorithm)
                 older = layout.page_key(self.dataset, name)
-                self._store.put(older, page)
+                self._store.put(older, signed(self._store, "page", self.dataset, page, name))
             return replace(
                 pointer,
                 lineage_id=header.checkpoint.lineage.id,

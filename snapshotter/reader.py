@@ -3,7 +3,8 @@
     bucket identity -> pointer -> header -> map segments -> (root) -> blocks, by who restores
 
 Every function returns values that were checked, or raises Corrupt, FormatTooNew, ObjectMissing or
-the store's own errors. Nothing here decides what to do about them.
+the store's own errors. Signatures, and what was seen before, are checked where the store carries a
+trust (`snapshotter.trust`). Nothing here decides what to do about them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from snapshotter import codec, layout, sealed
+from snapshotter import codec, layout, seal, sealed
 from snapshotter.digest import root, segment_digests
 from snapshotter.errors import Corrupt, ObjectMissing
 from snapshotter.format import (
@@ -25,7 +26,9 @@ from snapshotter.format import (
     Pointer,
     SegmentRef,
 )
+from snapshotter.signature import signer_of
 from snapshotter.store import ObjectStore
+from snapshotter.trust import Trust, trust_of
 
 # One ranged read holds up to 146 segments, 8 MiB.
 _RUN_BYTES = 8 * 1024 * 1024
@@ -34,16 +37,22 @@ _THREADS = 4
 
 @dataclass(frozen=True, slots=True)
 class StoredPointer:
-    """A pointer and the tag with which it can be replaced."""
+    """A pointer and the tag with which it can be replaced.
+
+    `signed_by`: id of the key that claims to have signed it, which trusted keys have checked.
+    """
 
     pointer: Pointer
     etag: str
+    signed_by: str | None = None
 
 
 def read_bucket_id(store: ObjectStore, dataset: str) -> str:
     """The random identity of bucket and prefix. Raises ObjectMissing if nobody ever published."""
     stored = store.get(layout.bucket_key(dataset), max_bytes=sealed.BUCKET_LIMIT)
-    return sealed.decode_bucket(stored.data, dataset)
+    bucket_id = sealed.decode_bucket(stored.data, dataset)
+    trust_of(store).note_bucket(dataset, bucket_id)
+    return bucket_id
 
 
 def read_pointer(store: ObjectStore, dataset: str) -> Pointer:
@@ -52,7 +61,18 @@ def read_pointer(store: ObjectStore, dataset: str) -> Pointer:
 
 
 def read_stored_pointer(store: ObjectStore, dataset: str) -> StoredPointer:
-    """Like `read_pointer`, with the etag that a replacement needs."""
+    """Like `read_pointer`, with the etag that a replacement needs.
+
+    Raises Untrusted or SetBack where the store's trust says so.
+    """
+    trust = trust_of(store)
+    before = trust.seen_so_far()
+    stored = _stored_pointer(store, dataset, trust)
+    trust.check_new(before, stored.pointer)
+    return stored
+
+
+def _stored_pointer(store: ObjectStore, dataset: str, trust: Trust) -> StoredPointer:
     try:
         bucket_id = read_bucket_id(store, dataset)
     except ObjectMissing:
@@ -68,7 +88,9 @@ def read_stored_pointer(store: ObjectStore, dataset: str) -> StoredPointer:
             f"{layout.pointer_key(dataset)} belongs to another bucket than {store.url}",
             hint="it was copied from elsewhere or the bucket was emptied; copy bucket.json too",
         )
-    return StoredPointer(pointer, stored.etag)
+    body, where = seal.signable(stored.data), layout.pointer_key(dataset)
+    trust.check_signed("pointer", dataset, body, where)
+    return StoredPointer(pointer, stored.etag, signer_of(body))
 
 
 def read_catalog(store: ObjectStore, pointer: Pointer) -> Iterator[CatalogEntry]:
@@ -79,16 +101,36 @@ def read_catalog(store: ObjectStore, pointer: Pointer) -> Iterator[CatalogEntry]
         if older in seen:
             raise Corrupt(f"{older}: pages of the catalog form a ring")
         seen.add(older)
-        stored = store.get(older, max_bytes=POINTER_LIMIT)
-        entries, older = sealed.decode_page(stored.data, pointer.dataset, older)
+        entries, older = read_page(store, pointer.dataset, older)
         yield from entries
+
+
+def read_page(
+    store: ObjectStore, dataset: str, key: str
+) -> tuple[tuple[CatalogEntry, ...], str | None]:
+    """Entries of a page of the catalog, and the key of the next."""
+    stored = store.get(key, max_bytes=POINTER_LIMIT)
+    page = sealed.decode_page(stored.data, dataset, key)
+    _known_bucket(store, dataset)
+    body, name = seal.signable(stored.data), layout.page_of_key(dataset, key)
+    trust_of(store).check_signed("page", dataset, body, key, name=name)
+    return page
 
 
 def read_header(store: ObjectStore, entry: CatalogEntry) -> Header:
     """The manifest's header, checked against the pointer's entry."""
     dataset = entry.manifest.partition("/")[0]
     data = store.get_range(entry.manifest, 0, PREFIX_BYTES + entry.header_length)
-    return codec.decode_header(data, entry, dataset)
+    header = codec.decode_header(data, entry, dataset)
+    _known_bucket(store, dataset)
+    trust_of(store).check_signed("header", dataset, data, f"manifest of {entry.snapshot_id}")
+    return header
+
+
+def _known_bucket(store: ObjectStore, dataset: str) -> None:
+    """Where signatures are checked, read the bucket's identity unless that was done before."""
+    if not trust_of(store).knows_bucket(dataset):
+        read_bucket_id(store, dataset)
 
 
 def read_segments(store: ObjectStore, header: Header, part: PartMap) -> list[bytes]:

@@ -10,14 +10,13 @@ order: length · seal · JSON · format · shape · sanity. Pure.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from snapshotter import layout
-from snapshotter.digest import digest
-from snapshotter.errors import Corrupt, FormatTooNew
+from snapshotter.errors import Corrupt
 from snapshotter.format import (
     CATALOG_LIMIT,
     CONDEMNED_LIMIT,
@@ -34,18 +33,12 @@ from snapshotter.format import (
     Rollback,
     Verified,
 )
+from snapshotter.seal import seal, unseal
 
 BUCKET_LIMIT = 4096
-_SEAL_BYTES = 77
-_ALGORITHMS: tuple[DigestAlgorithm, ...] = ("blake3", "sha256")
 
 _Count = Annotated[int, Meta(ge=0, le=2**62)]
 _Text = Annotated[str, Meta(max_length=256)]
-_T = TypeVar("_T")
-
-
-class _Format(msgspec.Struct):
-    format: int
 
 
 class _Bucket(msgspec.Struct, forbid_unknown_fields=True):
@@ -96,6 +89,8 @@ class _Pointer(msgspec.Struct, forbid_unknown_fields=True):
     older: _Text | None = None
     rollbacks: Annotated[list[tuple[_Count, _Text, _Count]], Meta(max_length=ROLLBACK_LIMIT)] = []
     shrink_from: _Text | None = None
+    sequence: _Count = 0
+    signature: _Text | UnsetType = UNSET
 
 
 class _Page(msgspec.Struct, forbid_unknown_fields=True):
@@ -103,50 +98,14 @@ class _Page(msgspec.Struct, forbid_unknown_fields=True):
     dataset: _Text
     catalog: Annotated[list[_Entry], Meta(max_length=CATALOG_LIMIT)]
     older: _Text | None = None
+    signature: _Text | UnsetType = UNSET
 
 
 # Made while the module is loaded: msgspec lays a type out at its first use, and two threads that do
 # so at once end the process.
-_FORMAT = msgspec.json.Decoder(_Format)
 _BUCKET = msgspec.json.Decoder(_Bucket)
 _POINTER = msgspec.json.Decoder(_Pointer)
 _PAGE = msgspec.json.Decoder(_Page)
-
-
-def seal(value: Any, algorithm: DigestAlgorithm) -> bytes:
-    """A JSON object with its digest in front."""
-    rest = msgspec.json.encode(value)[1:]
-    return b'{"%b":"%b",%b' % (
-        algorithm.encode(),
-        digest(rest, algorithm).hex().encode(),
-        rest,
-    )
-
-
-def unseal(
-    data: bytes, decoder: msgspec.json.Decoder[_T], where: str, *, limit: int = POINTER_LIMIT
-) -> _T:
-    """The object of the decoder's type that was sealed. Raises Corrupt or FormatTooNew."""
-    if not _SEAL_BYTES < len(data) <= limit:
-        raise Corrupt(f"{where}: {len(data)} bytes")
-    head, rest = data[:_SEAL_BYTES], data[_SEAL_BYTES:]
-    seals = (
-        b'{"%b":"%b",' % (algorithm.encode(), digest(rest, algorithm).hex().encode())
-        for algorithm in _ALGORITHMS
-        if head.startswith(b'{"%b"' % algorithm.encode())
-    )
-    if head not in seals:
-        raise Corrupt(f"{where}: does not match its own digest")
-    body = b"{" + rest
-    try:
-        version = _FORMAT.decode(body).format
-        if version > FORMAT_VERSION:
-            raise FormatTooNew(f"{where}: format {version}, this reader knows {FORMAT_VERSION}")
-        if version != FORMAT_VERSION:
-            raise Corrupt(f"{where}: format {version} never existed")
-        return decoder.decode(body)
-    except msgspec.DecodeError as error:
-        raise Corrupt(f"{where}: {error}") from error
 
 
 def encode_bucket(dataset: str, bucket_id: str, algorithm: DigestAlgorithm = "blake3") -> bytes:
@@ -187,6 +146,7 @@ def encode_pointer(pointer: Pointer, algorithm: DigestAlgorithm = "blake3") -> b
             older=pointer.older and layout.page_of_key(pointer.dataset, pointer.older),
             rollbacks=[(r.generation, r.lineage_id, r.version) for r in pointer.rollbacks],
             shrink_from=pointer.shrink_from,
+            sequence=pointer.sequence,
         ),
         algorithm,
     )
@@ -221,6 +181,7 @@ def decode_pointer(data: bytes, dataset: str) -> Pointer:
             older=None if raw.older is None else layout.page_key(dataset, raw.older),
             rollbacks=tuple(Rollback(*each) for each in raw.rollbacks),
             shrink_from=raw.shrink_from,
+            sequence=raw.sequence,
         )
     except ValueError as error:
         raise Corrupt(f"{where}: {error}") from error

@@ -18,7 +18,9 @@ from snapshotter.catalog import with_generation
 from snapshotter.errors import Corrupt, ObjectMissing, PreconditionFailed, StoreUnreachable
 from snapshotter.format import DigestAlgorithm, Fork, Pointer
 from snapshotter.reader import StoredPointer, read_bucket_id, read_stored_pointer
+from snapshotter.signature import signer_of
 from snapshotter.store import ObjectStore
+from snapshotter.trust import signed, trust_of
 
 _TRIES = 5
 
@@ -35,8 +37,8 @@ def swap_pointer(
     """Replace the pointer by `change(pointer)`, which may be called again with a newer one.
 
     `seen`: a pointer that was read before; the first try builds on it instead of reading.
-    Raises what `change` raises, PreconditionFailed if others kept winning, or the store's errors;
-    after StoreUnreachable the outcome is unknown.
+    Raises what `change` raises, SigningKeyMissing, PreconditionFailed if others kept winning, or
+    the store's errors; after StoreUnreachable the outcome is unknown.
     """
     trouble: PreconditionFailed | StoreUnreachable | None = None
     for _ in range(_TRIES):
@@ -44,12 +46,13 @@ def swap_pointer(
         seen = None
         if stored.pointer.attempt_id == attempt_id:
             return stored
-        new = replace(change(stored.pointer), attempt_id=attempt_id)
-        data = sealed.encode_pointer(new, algorithm)
+        trust_of(store).check_may_write(stored.signed_by, layout.pointer_key(dataset))
+        sequence = stored.pointer.sequence + 1
+        new = replace(change(stored.pointer), attempt_id=attempt_id, sequence=sequence)
+        data = signed(store, "pointer", dataset, sealed.encode_pointer(new, algorithm))
         try:
-            return StoredPointer(
-                new, store.put_if_match(layout.pointer_key(dataset), data, stored.etag)
-            )
+            etag = store.put_if_match(layout.pointer_key(dataset), data, stored.etag)
+            return StoredPointer(new, etag, signer_of(data))
         except (PreconditionFailed, StoreUnreachable) as error:
             trouble = error
     stored = read_stored_pointer(store, dataset)
@@ -184,8 +187,10 @@ def _create(
         catalog=(),
         forks=(Fork(1, 0),),
         heartbeat_at=0.0,
+        sequence=1,
     )
-    if not put_once(store, key, sealed.encode_pointer(mine(first), algorithm)):
+    data = signed(store, "pointer", dataset, sealed.encode_pointer(mine(first), algorithm))
+    if not put_once(store, key, data):
         return None
     stored = read_stored_pointer(store, dataset)
     # Another's generation would be taken for our own, if it took over in between.

@@ -68,6 +68,43 @@ class SnapshotParameters(_Section):
         return self
 
 
+class SigningSection(_Section):
+    """Who signs what is published here, and whose signatures are asked for."""
+
+    key: SecretStr | None = None
+    trusted_keys: tuple[str, ...] | None = None
+
+    @field_validator("key")
+    @classmethod
+    def _is_private_key(cls, value: SecretStr | None) -> SecretStr | None:
+        from snapshotter.signature import Signer
+
+        if value is not None:
+            Signer.of(value.get_secret_value())
+        return value
+
+    @field_validator("trusted_keys")
+    @classmethod
+    def _are_public_keys(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        from snapshotter.signature import TrustedKeys
+
+        if value is not None:
+            TrustedKeys.of(value)
+            if not value:
+                raise ValueError("names none; leave it out to ask for no signature")
+        return value
+
+    @model_validator(mode="after")
+    def _trusts_itself(self) -> SigningSection:
+        from snapshotter.signature import Signer, TrustedKeys
+
+        if self.key is not None and self.trusted_keys is not None:
+            own = Signer.of(self.key.get_secret_value()).key_id
+            if own not in TrustedKeys.of(self.trusted_keys).ids:
+                raise ValueError(f"key {own} is not among trusted_keys")
+        return self
+
+
 class SnapshotsSection(_Section):
     """Where snapshots lie and what happens when none can be restored."""
 
@@ -81,6 +118,7 @@ class SnapshotsSection(_Section):
     full_every: Duration = FULL_EVERY_SECONDS
     gate: GateSection = GateSection()
     params: SnapshotParameters = SnapshotParameters()
+    signing: SigningSection = SigningSection()
 
     @field_validator("location")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from restorer.restore import RestoreRequest
 from snapshotter.location import StoreParams
 from snapshotter.store import ObjectStore
 from snapshotter.stores import open_store
+from snapshotter.trust import Trust, TrustingStore
 from snowmelt.coldstart import SourceFacts, describe_source
 from snowmelt.config import Config, DatasetSection
 from snowmelt.errors import UsageError
@@ -68,17 +70,34 @@ def target_of_location(
     location: str,
     endpoint: str | None,
     region: str | None,
+    trusted_keys: Sequence[str],
     dataset: str | None,
     output: Path | None,
     wanted: Wanted,
 ) -> Target:
-    """A bucket and nothing else: disaster recovery. Raises UsageError."""
+    """A bucket and nothing else: disaster recovery. Raises UsageError.
+
+    `trusted_keys`: texts of public keys; without one, nobody has to have signed.
+    """
     if dataset is None or output is None:
         raise UsageError(
             "--location needs --dataset NAME and --output PATH",
             hint="add both, or use a configuration file",
         )
     store = open_store(location, StoreParams(endpoint=endpoint, region=region))
+    if trusted_keys:
+        store = TrustingStore(store, _trusting(trusted_keys))
     policy = Policy(role="operator", allow_bootstrap=False, replace=wanted.replace)
     request = RestoreRequest(policy, selection=wanted.selection, dry_run=wanted.dry_run)
     return Target(store, dataset, output.absolute(), request)
+
+
+def _trusting(keys: Sequence[str]) -> Trust:
+    from snapshotter.signature import TrustedKeys
+
+    try:
+        return Trust(trusted=TrustedKeys.of(keys))
+    except ValueError as error:
+        raise UsageError(
+            f"--trusted-key {error}", hint='write --trusted-key "$(cat signing.pem.pub)"'
+        ) from error

@@ -17,7 +17,7 @@ from snapshotter.lease import LEASE_SECONDS
 from snapshotter.location import StoreParams
 from snowmelt.config import Config, DatasetSection
 from snowmelt.config_gate import GateSection
-from snowmelt.config_snapshots import SnapshotsSection
+from snowmelt.config_snapshots import SigningSection, SnapshotsSection
 from snowmelt.durations import parse_duration
 from snowmelt.errors import ConfigError
 
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
     from cdc.dynamodb import DynamoDbSource
     from cdc.kinesis import KinesisSource
+    from snapshotter.seen import SeenFile
     from snapshotter.store import ObjectStore
-    from snowmelt.catalog_watch import CatalogBoard
     from snapshotter.trigger import TriggerSettings
+    from snapshotter.trust import Trust
+    from snowmelt.catalog_watch import CatalogBoard
 
 _DEFAULT_THRESHOLDS = {"time_interval": "10m", "stream_batches": "300"}
 
@@ -119,11 +121,16 @@ class DatasetPlan:
     @cached_property
     def store(self) -> ObjectStore | None:
         """The object store, where one is configured; no request is sent yet."""
+        from restorer.switch import work_directory
+        from snapshotter.seen import SeenFile
         from snapshotter.stores import open_store
+        from snapshotter.trust import TrustingStore
 
         if self.snapshots is None or self.snapshots.location is None or not self._has_store:
             return None
-        return open_store(self.snapshots.location, store_params(self.snapshots))
+        store = open_store(self.snapshots.location, store_params(self.snapshots))
+        seen = SeenFile(work_directory(self.path) / "seen.json", store.url)
+        return TrustingStore(store, trust(self.snapshots.signing, seen))
 
     @property
     def aws(self) -> AwsParams:
@@ -229,6 +236,19 @@ def store_params(snapshots: SnapshotsSection) -> StoreParams:
         encryption=params.s3_server_side_encryption,
         kms_key=params.s3_kms_key_id,
         bucket_key=params.s3_bucket_key_enabled,
+    )
+
+
+def trust(signing: SigningSection, seen: SeenFile) -> Trust:
+    """Whom a node believes."""
+    from snapshotter.signature import Signer, TrustedKeys
+    from snapshotter.trust import Trust
+
+    key, trusted = _plain(signing.key), signing.trusted_keys
+    return Trust(
+        None if key is None else Signer.of(key),
+        None if trusted is None else TrustedKeys.of(trusted),
+        seen,
     )
 
 

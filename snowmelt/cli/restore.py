@@ -45,6 +45,9 @@ Replace = Annotated[bool, typer.Option("--replace", help="Overwrite any file.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide, and do nothing.")]
 S3Endpoint = Annotated[str | None, typer.Option(help="S3 endpoint, with --location.")]
 S3Region = Annotated[str | None, typer.Option(help="S3 region, with --location.")]
+TrustedKey = Annotated[
+    list[str] | None, typer.Option(help="A public key; take only what is signed by one.")
+]
 Command = Annotated[list[str] | None, typer.Argument(help="-- CMD: run it once the file is there.")]
 
 _WAIT_POLL_SECONDS = 2.0
@@ -77,6 +80,7 @@ def restore(
     progress: Progress = "auto",
     s3_endpoint: S3Endpoint = None,
     s3_region: S3Region = None,
+    trusted_key: TrustedKey = None,
     as_json: AsJson = False,
     command: Command = None,
 ) -> int:
@@ -91,7 +95,9 @@ def restore(
         dry_run=dry_run,
     )
     if location is not None:
-        target = target_of_location(location, s3_endpoint, s3_region, dataset, output, wanted)
+        target = target_of_location(
+            location, s3_endpoint, s3_region, trusted_key or [], dataset, output, wanted
+        )
     else:
         settings = load(config).config
         target = target_of_config(settings, choose(settings, dataset), output, wanted)

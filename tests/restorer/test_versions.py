@@ -20,7 +20,8 @@ from snapshotter.errors import FormatTooNew
 from snapshotter.format import FORMAT_VERSION, POINTER_LIMIT, PREFIX_BYTES
 from snapshotter.publish import Publisher
 from snapshotter.reader import read_pointer
-from snapshotter.sealed import encode_pointer, seal
+from snapshotter.seal import seal
+from snapshotter.sealed import encode_pointer
 from snapshotter.store import ObjectStore
 from tests.restorer.accelerators import DATASET, Producer, plain_rows, rows_of
 from tests.restorer.conftest import Produce

@@ -1,5 +1,6 @@
 """Bytes to values: what was written comes back, and everything else has a name."""
 
+import json
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from snapshotter import codec, sealed
-from snapshotter.digest import digest, tagged
+from snapshotter import codec, seal, sealed
+from snapshotter.digest import digest, matches, tagged
 from snapshotter.errors import Corrupt, FormatTooNew
 from snapshotter.format import (
     DATA,
@@ -27,7 +28,9 @@ from snapshotter.format import (
     SegmentRef,
 )
 from snapshotter.layout import manifest_key, pack_key, page_key
+from snapshotter.signature import Subject, TrustedKeys
 from tests.snapshotter.bench import DATASET, Bucket
+from tests.snapshotter.signing import ANNA
 
 ID = "000001-000000000001-20260101T000000000Z"
 CONDEMNED = (
@@ -119,7 +122,7 @@ def test_every_cut_pointer_is_refused() -> None:
 
 
 def test_a_pointer_of_a_newer_format_is_named_as_such() -> None:
-    newer = sealed.seal({"format": 2, "what": "nobody knows"}, "blake3")
+    newer = seal.seal({"format": 2, "what": "nobody knows"}, "blake3")
 
     with pytest.raises(FormatTooNew, match=r"flights/head\.json: format 2, this reader knows 1"):
         sealed.decode_pointer(newer, DATASET)
@@ -298,6 +301,32 @@ def test_a_header_without_json_is_refused(published: Bucket) -> None:
         )
 
 
+@pytest.mark.parametrize("value", ['"aes-256-gcm"', '{"key":"a"}', "0"])
+def test_a_header_that_is_encrypted_in_a_way_to_come_is_too_new(
+    published: Bucket, value: str
+) -> None:
+    head, entry = head_of(published)
+    # Whatever else such a header has: what it is wins over what is unknown in it.
+    new = b'"encryption":%b,"nonces":[]' % value.encode()
+
+    with pytest.raises(FormatTooNew, match="encrypted by its producer"):
+        codec.decode_header(*resealed(with_json(head, b'"encryption":null', new), entry), DATASET)
+
+
+def test_the_padding_leaves_room_for_a_signature_wherever_the_header_ends(
+    published: Bucket,
+) -> None:
+    subject = Subject("header", DATASET, "0" * 32)
+    sign, trusted = ANNA.signer.sign(subject), TrustedKeys.of([ANNA.public])
+    for length in range(0, 520, 3):
+        encoded = codec.encode_manifest(replace(published.header(), keys="k" * length), (), sign)
+        head = encoded.data[: PREFIX_BYTES + encoded.header_length]
+
+        trusted.check(subject, head, "here")
+        assert matches(head, encoded.header_digest)
+        assert json.loads(head[PREFIX_BYTES:])["keys"] == "k" * length
+
+
 def test_a_header_too_large_to_be_read_is_not_written(published: Bucket) -> None:
     with pytest.raises(ValueError, match="over the limit"):
         codec.encode_manifest(replace(published.header(), columns="x" * HEADER_LIMIT), ())
@@ -338,12 +367,23 @@ def test_every_flipped_byte_of_a_segment_is_refused(published: Bucket) -> None:
             codec.decode_segment(damaged, ref, header.parts[0], header)
 
 
+@pytest.mark.parametrize("codec_number", [2, 3])
+def test_a_block_that_is_encrypted_in_a_way_to_come_is_too_new(
+    published: Bucket, codec_number: int
+) -> None:
+    header = published.header()
+    data, ref = segment(GOOD._replace(codec=codec_number))
+
+    with pytest.raises(FormatTooNew, match="is encrypted"):
+        codec.decode_segment(data, ref, header.parts[0], header)
+
+
 @pytest.mark.parametrize(
     "changes, what",
     [
         ({"kind": 2}, "neither data nor a clean hole"),
         ({"kind": 0}, "neither data nor a clean hole"),
-        ({"codec": 2}, "unknown codec"),
+        ({"codec": 4}, "unknown codec"),
         ({"codec": 0}, "unknown codec"),
         ({"pack": 1}, "no such pack"),
         ({"stored": 0}, "impossible size"),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from snapshotter import sealed
+from snapshotter import seal, sealed
 from snapshotter.format import Pointer
 from tests.servers.availability import missing
 from tests.servers.dynamodb_local import DynamoDBLocal
@@ -387,7 +387,7 @@ def test_dynamodb_local_a_snapshot_of_the_other_engine(copied: Place) -> None:
 
 
 def test_dynamodb_local_a_pointer_of_a_newer_format(copied: Place) -> None:
-    pointer_file(copied).write_bytes(sealed.seal({"format": 99, "surprise": True}, "blake3"))
+    pointer_file(copied).write_bytes(seal.seal({"format": 99, "surprise": True}, "blake3"))
 
     copied.tells("newer-format", "restore", "--no-bootstrap", *QUIET, code=11)
 
