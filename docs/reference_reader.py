@@ -10,6 +10,7 @@ import hashlib
 import json
 import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,19 @@ def cut(path: Path, offset: int, size: int) -> bytes:
         return file.read(size)
 
 
+def entries(home: Path, page: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from page["catalog"]
+    if page["older"] is not None:
+        yield from entries(home, sealed(home / "catalog" / f"{page['older']}.json"))
+
+
 def restore(bucket: Path, dataset: str, target: Path, snapshot: str | None = None) -> None:
     home = bucket / dataset
     pointer = sealed(home / "head.json")
     if pointer["bucket_id"] != sealed(home / "bucket.json")["bucket_id"] or pointer["format"] != 1:
         raise ValueError("a pointer of another bucket or format")
     wanted = snapshot or pointer["current"]
-    entry = next(one for one in pointer["catalog"] if one["snapshot_id"] == wanted)
+    entry = next(one for one in entries(home, pointer) if one["snapshot_id"] == wanted)
     head = cut(home / "snapshots" / wanted / "manifest", 0, 16 + entry["header_length"])
     check(head, *entry["header_digest"].split(":"), "header")
     if head[:12] != b"SNOWMELT" + struct.pack("<HH", 1, 0):
