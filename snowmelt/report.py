@@ -56,9 +56,7 @@ def dataset_status(  # noqa: PLR0913 - the parts of a dataset, each by name
         lag_ms=now.lag_ms,
         lag_uncertainty_ms=now.lag_uncertainty_ms,
         watermark=now.watermark,
-        lineage_id=checkpoint.lineage.id if checkpoint else None,
-        generation=checkpoint.generation if checkpoint else None,
-        version=checkpoint.version if checkpoint else None,
+        **_named(checkpoint),
         checkpoint_age_seconds=now.checkpoint_age_seconds,
         resumable_until=now.resumable_until,
         rows=rows,
@@ -80,6 +78,14 @@ def dataset_status(  # noqa: PLR0913 - the parts of a dataset, each by name
         restore=restore,
         refresh=refresh,
     )
+
+
+def _named(checkpoint: Checkpoint | None) -> dict[str, Any]:
+    """What names the state; nothing where there is none."""
+    if checkpoint is None:
+        return {}
+    named = {"generation": checkpoint.generation, "version": checkpoint.version}
+    return named | {"lineage_id": checkpoint.lineage.id}
 
 
 def _size(path: Path) -> int | None:
