@@ -107,6 +107,29 @@ MUTANTS = (
         "tests/snapshotter/test_publish.py::test_an_expired_checkpoint_is_not_published",
     ),
     Mutant(
+        "an-image-is-never-opened",
+        "snapshotter/gatekeeper.py",
+        "objections.of_image(image, image.reopened(counts=thorough))",
+        "[]",
+        "tests/snapshotter/test_gatekeeper.py::"
+        "test_a_damaged_image_is_never_published_whoever_insists[says1-differs]",
+    ),
+    Mutant(
+        "a-dead-stream-is-published",
+        "snapshotter/objections.py",
+        "    if stream.failing is not None:\n",
+        "    if stream.failing is None:\n",
+        "tests/snapshotter/test_objections.py::"
+        "test_a_stream_that_is_not_followed_is_an_objection[stream1-stream_failing]",
+    ),
+    Mutant(
+        "a-release-agrees-to-anything",
+        "snapshotter/marks.py",
+        "agrees = pointer.hold is not None and is_mass_delete(pointer.hold)",
+        "agrees = True",
+        "tests/snapshotter/test_gatekeeper.py::test_the_release_of_another_hold_agrees_to_nothing",
+    ),
+    Mutant(
         "no-digest-of-a-fetched-block",
         "restorer/fetch.py",
         "if pair[0] != pair[1]:",
@@ -258,5 +281,21 @@ MUTANTS = (
         "if held is not None and held.crowded:",
         "if False:",
         f"{_LAWS}::test_changes_of_one_instant_end_as_the_last_of_them[sqlite]",
+    ),
+    Mutant(
+        "another-s-generation-for-one-s-own",
+        "snapshotter/swap.py",
+        "return stored if stored.pointer.attempt_id == attempt_id else None",
+        "return stored",
+        "tests/snapshotter/test_take_over.py::"
+        "test_who_made_the_pointer_and_was_overtaken_before_it_looked_again_takes_over_anew",
+    ),
+    Mutant(
+        "a-lease-expires-while-nobody-can-look",
+        "snapshotter/lease.py",
+        " or answered_at - before.until > limit",
+        "",
+        "tests/snapshotter/test_lease.py::"
+        "test_who_could_not_look_for_long_knows_nothing_of_that_time",
     ),
 )

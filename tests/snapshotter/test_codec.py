@@ -93,6 +93,7 @@ def test_a_pointer_comes_back_as_it_was(published: Bucket) -> None:
         condemned=tuple(Condemned(key, 2.5) for key in CONDEMNED),
         catalog=tuple(replace(entry, pinned="the audit") for entry in before.catalog),
         rollbacks=(Rollback(1, "lineage", 7),),
+        shrink_from=before.current,
     )
 
     assert sealed.decode_pointer(sealed.encode_pointer(full), DATASET) == full
