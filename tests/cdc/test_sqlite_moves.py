@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,6 +114,53 @@ def test_pages_that_commits_beside_a_checkpoint_bring_are_not_missed(
     stop.set()
     thread.join()
     assert kept > 0
+
+
+class Interrupted:
+    """The connection of a checkpoint, with a commit just before or just after it."""
+
+    def __init__(self, accelerator: SqliteAccelerator, *, before: bool) -> None:
+        self._accelerator = accelerator
+        self._mover = accelerator._checkpointer._mover
+        self._before = before
+
+    def execute(self, statement: str) -> Any:
+        if self._before:
+            self._commit()
+        row = self._mover.execute(statement)
+        if not self._before:
+            self._commit()
+        return row
+
+    def _commit(self) -> None:
+        self._accelerator.apply(batch(range(2000, 2020), 3), checkpoint(3))
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_commit_in_the_instant_of_a_checkpoint_is_not_missed(
+    accelerator: SqliteAccelerator,
+    before: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    old, mark, _ = frozen(accelerator, None)
+    accelerator.apply(batch([7], 2), checkpoint(2))
+    interrupted: Any = Interrupted(accelerator, before=before)
+    accelerator._moves.checkpoint(interrupted, "PASSIVE")
+    accelerator.maintain(idle=True)
+    new, _, changed = frozen(accelerator, mark)
+
+    assert len(differing(old, new)) > 5
+    assert differing(old, new) <= changed < set(range(len(new)))
+
+
+def test_an_old_mark_says_nothing_after_many_freezes(accelerator: SqliteAccelerator) -> None:
+    _, mark, _ = frozen(accelerator, None)
+    for version in range(2, 8):
+        accelerator.apply(batch([version], version), checkpoint(version))
+        accelerator.maintain(idle=True)
+        frozen(accelerator, None)
+    new, _, changed = frozen(accelerator, mark)
+
+    assert changed == set(range(len(new)))
 
 
 def test_only_the_pages_of_what_was_updated_are_named(accelerator: SqliteAccelerator) -> None:
