@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.churn import churn
 from benchmarks.kit import child, facts
 from benchmarks.kit.bucket import Place, make_place
 from benchmarks.kit.command import ENGINES, clean_environment, notify
@@ -36,6 +37,9 @@ def main() -> None:
     options = _parse()
     clean_environment()
     engines = (options.engine,) if options.engine else ENGINES
+    if options.hours:
+        churn(options.hours, engines, options.size, is_json=options.json)
+        return
     is_ok = True
     with tempfile.TemporaryDirectory(prefix="snowmelt-snapshot-") as scratch:
         place = make_place(options.store, Path(scratch))
@@ -196,6 +200,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="JSON, one document a line")
     parser.add_argument("--engine", choices=ENGINES, help="this engine only")
     parser.add_argument("--rounds", type=int, default=1, help="turns of each side")
+    parser.add_argument("--hours", type=float, help="instead: so many hours of steady churn")
     parser.add_argument("--no-tools", action="store_true", help="install and run no other programs")
     parser.add_argument(
         "--store", choices=("s3", "file"), default="s3", help="where snapshots go (s3: SeaweedFS)"

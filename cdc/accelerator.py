@@ -25,6 +25,7 @@ import pyarrow as pa
 
 from cdc.batch import Batch
 from cdc.checkpoint import Checkpoint
+from cdc.cleaning import Cleaning
 from cdc.columns import Columns
 from cdc.keys import Item, KeySchema
 
@@ -165,6 +166,7 @@ class Accelerator(Protocol):
     dataset: str
     keys: KeySchema
     layout: Layout
+    cleaning: Cleaning
 
     def checkpoint(self) -> Checkpoint | None:
         """The committed checkpoint; None in a file without one."""

@@ -54,6 +54,7 @@ class DuckdbAccelerator:
         self._growth = 0
         self._gate = Gate()
         self._upkeep = Upkeep(database, self._gate, self._held)
+        self.cleaning = self._upkeep.cleaning
         self._queries = Queries(database, state.dataset)
         self.layout = Layout()
         self._closed = False
@@ -276,6 +277,7 @@ class DuckdbAccelerator:
                 wal = self._database.wal_bytes()
                 # What was folded leaves dead blocks behind, which only a checkpoint gives back.
                 due = wal >= CHECKPOINT_WAL_BYTES or (wal > 0 and idle and done.is_last)
+                due |= self.cleaning.stage == "copied"
                 checkpointed = due and self._upkeep.checkpoint()
                 wal, widens = self._database.wal_bytes(), self._upkeep.is_widening
             return Maintenance(done.folded_rows, checkpointed, wal, not done.is_last, widens)

@@ -28,6 +28,7 @@ from cdc import duckdb_holes
 from cdc import duckdb_sql as sql
 from cdc import duckdb_state as states
 from cdc.accelerator import Layout
+from cdc.cleaning import Cleaning
 from cdc.duckdb_file import Database
 from cdc.duckdb_gate import Gate
 from cdc.duckdb_state import Held, State
@@ -72,6 +73,7 @@ class Upkeep:
 
     def __init__(self, database: Database, gate: Gate, held: Held) -> None:
         self.layout = Layout()
+        self.cleaning = Cleaning()
         self._database = database
         self._gate = gate
         self._held = held
@@ -106,7 +108,10 @@ class Upkeep:
 
     def checkpoint(self) -> bool:
         """Move the log into the main file, if that can be done now. Nobody may write."""
-        return duckdb_holes.checkpoint(self._database, gives_back=self.layout.gives_back)
+        is_done = duckdb_holes.checkpoint(self._database, gives_back=self.layout.gives_back)
+        if is_done:
+            self.cleaning.passed("copied", "clean")
+        return is_done
 
     def begin_anew(self) -> None:
         """After an error: ranges begin anew, which costs time and nothing else."""
@@ -123,7 +128,9 @@ class Upkeep:
         if state.frozen_rows:
             moved = self._fold(state, max(FOLD_STEP_ROWS, 2 * behind_rows))
             return Step(moved, is_last=False)
-        if state.active_rows and (idle or swap_is_due(state)):
+        is_asked = self.cleaning.stage == "asked"
+        self.cleaning.passed("asked", "gathered")
+        if state.active_rows and (idle or is_asked or swap_is_due(state)):
             self._swap()
             return Step(is_last=False)
         if self._sorting_is_due(state):
@@ -171,7 +178,9 @@ class Upkeep:
     # ------------------------------------------------------------ sorting
 
     def _sorting_is_due(self, state: State) -> bool:
-        if state.settled:
+        if state.settled and not state.unsorted_rows:
+            self.cleaning.passed("gathered", "copied")
+        if state.settled and self.cleaning.stage != "gathered":
             base = states.row_count(self._database.mover, sql.BASE)
             few_runs = min(base // 2, MANY_RUNS * FOLD_ROWS)
             if state.unsorted_rows <= max(FOLD_ROWS, base // 4, few_runs):
@@ -236,6 +245,7 @@ class Upkeep:
             else:
                 cursor.commit()
         self._held.state = new
+        self.cleaning.passed("gathered", "copied")
         self._reached = 0
         self._wider = {}
 

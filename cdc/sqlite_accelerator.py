@@ -33,6 +33,7 @@ from cdc.accelerator import (
 )
 from cdc.batch import Batch
 from cdc.checkpoint import Checkpoint
+from cdc.cleaning import Cleaning
 from cdc.columns import Columns
 from cdc.errors import FileUnusable
 from cdc.keys import Item, KeySchema
@@ -77,6 +78,7 @@ class SqliteAccelerator:
         columns = self._writes.begin().columns
         self._read_sql = (columns, schema.read_row(columns))
         self.layout = Layout()
+        self.cleaning = Cleaning(is_needless=True)
         self._has_stamps = False
         self._forgetting = sqlite_stamps.Forgetting()
         self._indexes: frozenset[tuple[str, ...]] | None = None

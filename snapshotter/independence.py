@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from snapshotter.format import CatalogEntry
+from snapshotter.format import CatalogEntry, Pointer
 from snapshotter.layout import SnapshotId
 
 FULL_EVERY_SECONDS = 7 * 86400.0
@@ -19,6 +19,12 @@ FULL_EVERY_SECONDS = 7 * 86400.0
 def full_is_due(full_id: str, now: float, full_every: float) -> bool:
     """True if the set that this full snapshot began is to end. `now`: by the store's clock."""
     return now - SnapshotId.parse(full_id).created_ms / 1000 >= full_every
+
+
+def full_id_of(pointer: Pointer) -> str | None:
+    """The full snapshot whose set the current one is of."""
+    entry = None if pointer.current is None else pointer.entry(pointer.current)
+    return None if entry is None else entry.full_id
 
 
 def second_set(good: Iterable[CatalogEntry]) -> CatalogEntry | None:

@@ -33,7 +33,7 @@ from snapshotter.codec import EncodedManifest
 from snapshotter.errors import PreconditionFailed, StoreRefused
 from snapshotter.format import DigestAlgorithm, Header, Pointer
 from snapshotter.gatekeeper import Circumstances, Gatekeeper
-from snapshotter.independence import FULL_EVERY_SECONDS, full_is_due
+from snapshotter.independence import FULL_EVERY_SECONDS, full_id_of, full_is_due
 from snapshotter.packs import PACK_BYTES, PackWriter
 from snapshotter.publish_report import PublishReport, report_of
 from snapshotter.reader import StoredPointer
@@ -76,6 +76,7 @@ class Publisher:
         self._algorithm: DigestAlgorithm = digest
         self._retention_seconds = retention_seconds
         self._full_every = full_every
+        self._full_id: str | None = None
         self._producer = producer
         self._pack_bytes = pack_bytes
         self._gatekeeper = Gatekeeper(store, dataset)
@@ -89,6 +90,7 @@ class Publisher:
             self._store, self.dataset, terms, holder=self._holder, algorithm=self._algorithm
         )
         self.generation = stored.pointer.generation
+        self._full_id = full_id_of(stored.pointer)
         return self.generation
 
     def announce_progress(self, fraction: float) -> None:
@@ -122,7 +124,7 @@ class Publisher:
         self._reach(image.checkpoint.generation)
         seen = swap.regain(self._store, self.dataset, self._owned(), algorithm=self._algorithm)
         pointer = seen.pointer
-        self.generation = pointer.generation
+        self.generation, self._full_id = pointer.generation, full_id_of(pointer)
         gate.check_finished(image.checkpoint)
         prove = self._published % _PROVE_EVERY == 0
         base = find_base(self._store, pointer, image.checkpoint, self._known, prove=prove)
@@ -130,7 +132,7 @@ class Publisher:
         header = base.published
         overruled = self._gatekeeper.check(image, pointer, header, until, given, thorough=prove)
         if full is None:
-            full = self.full_is_due(base.known)
+            full = self.full_is_due()
         draft = self._draft(image, None if full else base.known)
         parts, packs = self._store_parts(image, draft, progress)
         image.verify_unchanged()
@@ -139,7 +141,7 @@ class Publisher:
         encoded, known = assemble.assemble(image, draft, parts, packs.names, packs.sizes)
         self._store_manifest(draft, encoded)
         self._make_current(draft, encoded, seen)  # last: now it exists
-        self._known = known
+        self._known, self._full_id = known, known.header.full_id
         self._published += 1
         return replace(
             report_of(encoded.header, draft, parts),
@@ -150,11 +152,10 @@ class Publisher:
             overruled=overruled,
         )
 
-    def full_is_due(self, known: KnownMap | None = None) -> bool:
+    def full_is_due(self) -> bool:
         """True if the set of the snapshot that was published last is to end."""
-        known = known or self._known
-        return known is not None and full_is_due(
-            known.header.full_id, self._store.now(), self._full_every
+        return self._full_id is not None and full_is_due(
+            self._full_id, self._store.now(), self._full_every
         )
 
     def _reach(self, generation: int) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from cdc.capture_status import CaptureSettings
 from cdc.polling import ThreadWorkers, Workers
@@ -33,6 +34,20 @@ class Clockwork:
     def ticker(self, job: Callable[[], None], on_error: Callable[[Exception], None]) -> Ticker:
         """What calls `job` every second, once it is started."""
         return Ticker(job, on_error=on_error)
+
+    @contextmanager
+    def ticking(
+        self, jobs: Iterable[Callable[[], None]], on_error: Callable[[Exception], None]
+    ) -> Iterator[None]:
+        """Call each of the jobs every second, each in a thread of its own, until the end."""
+        tickers = [self.ticker(job, on_error) for job in jobs]
+        for ticker in tickers:
+            ticker.start()
+        try:
+            yield
+        finally:
+            for ticker in tickers:
+                ticker.stop()
 
     def workers(self, settings: CaptureSettings) -> Workers:
         """What calls the source for one capture."""

@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from snowmelt import __version__
 from snowmelt.config import MetricName
 from snowmelt.metric_catalog import of_catalogs
+from snowmelt.metric_prune import of_prunes
 from snowmelt.metric_reasons import held_reasons
 from snowmelt.metric_values import (
     Value,
@@ -236,6 +237,7 @@ class _Collector:
             yield family
         yield held_reasons(statuses)
         yield from of_catalogs(statuses)
+        yield from of_prunes(statuses)
         yield _spilled(statuses)
         yield from _restores(statuses)
         build = GaugeMetricFamily(

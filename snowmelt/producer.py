@@ -21,13 +21,13 @@ from cdc.errors import CdcError
 from snapshotter import gate
 from snapshotter.errors import Fenced, GateRefused, Held, NothingToSnapshot, SnapshotError
 from snapshotter.lease_keeper import LeaseLost
-from snapshotter.publish import Publisher
 from snapshotter.publish_report import PublishReport
 from snapshotter.reader import read_pointer
 from snapshotter.trigger import due
-from snowmelt import __version__
 from snowmelt.clockwork import Clockwork
+from snowmelt.fullness import Fullness, publisher_of
 from snowmelt.guard import Guard
+from snowmelt.janitor import Janitor
 from snowmelt.leasing import Leasing
 from snowmelt.newest import Newest, facts_since
 from snowmelt.outcomes import Outcomes
@@ -72,9 +72,9 @@ class Producer:
         self._leasing = Leasing(plan, self._clockwork, on_fenced)
         self._term: str | None = None
         self._owed_from: int | None = None
-        self._publisher = Publisher(
-            plan.store, plan.name, holder=plan.holder, producer=f"snowmelt {__version__}"
-        )
+        self._publisher = publisher_of(plan)
+        self._fullness = Fullness(self._publisher, plan.full_every, self._clockwork)
+        self._janitor = Janitor(plan, self._clockwork, self._may_prune)
         self._settings = plan.trigger_settings
         self._lock = threading.RLock()
         self._is_stopping = threading.Event()
@@ -94,18 +94,14 @@ class Producer:
         self._is_stopping.clear()
         if self._newest is not None:
             self._newest = self._newest.of_an_earlier_capture()
-        ticker = self._clockwork.ticker(self._tick, self._on_error)
-        renewal = self._clockwork.ticker(self._leasing.renew, self._on_error)
-        ticker.start()
-        renewal.start()
-        try:
-            yield
-            while given_up is not None and self._is_publishing and not given_up.is_set():
-                self._clockwork.wait(given_up, _FINISHING_SECONDS)
-        finally:
-            self._is_stopping.set()
-            ticker.stop()
-            renewal.stop()
+        jobs = (self._tick, self._leasing.renew, self._janitor.tick)
+        with self._clockwork.ticking(jobs, self._on_error):
+            try:
+                yield
+                while given_up is not None and self._is_publishing and not given_up.is_set():
+                    self._clockwork.wait(given_up, _FINISHING_SECONDS)
+            finally:
+                self._is_stopping.set()
 
     def release(self) -> None:
         """Let another node publish at once: this one ends in order."""
@@ -137,7 +133,10 @@ class Producer:
     def status(self) -> SnapshotStatus:
         """Where publishing stands."""
         status = replace(self._outcomes.status, generation=self._publisher.generation)
-        return self._leasing.shown_in(status)
+        return self._leasing.shown_in(replace(status, prune=self._janitor.status()))
+
+    def _may_prune(self) -> bool:
+        return self._leasing.is_ours and self._term is not None and not self._outcomes.is_held
 
     def publish(self, reason: str, force: str | None = None) -> Mapping[str, Any]:
         """Publish now and return the report. Raises SnapshotError and the accelerator's errors."""
@@ -256,6 +255,7 @@ class Producer:
                     report = self._publisher.publish(
                         image,
                         reason=reason,
+                        full=self._fullness.wanted(found.accelerator),
                         progress=lambda _done, _total: self._go_on(found.capture),
                         given=self._guard.given(found.capture, force),
                     )

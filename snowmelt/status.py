@@ -53,6 +53,7 @@ class SnapshotStatus:
     failed_total: int = 0
     fenced: bool = False
     held_because: tuple[str, ...] = ()
+    prune: Mapping[str, Any] | None = None
     held_reasons: tuple[str, ...] = ()
     problem: Problem | None = None
 

@@ -13,6 +13,7 @@ from cdc.aws import AwsParams
 from cdc.capture_status import CaptureSettings
 from cdc.checkpoint import RETENTION_SECONDS
 from restorer.facts import Policy
+from snapshotter.independence import FULL_EVERY_SECONDS
 from snapshotter.lease import LEASE_SECONDS
 from snapshotter.location import StoreParams
 from snowmelt.config import Config, DatasetSection
@@ -92,6 +93,11 @@ class DatasetPlan:
     def serves_stale(self) -> bool:
         """True if an expired file is served while a new one is built."""
         return self.section.params.shard_not_found_behavior == "ready_before_load"
+
+    @property
+    def full_every(self) -> float:
+        """After so many seconds a snapshot shares nothing with older ones."""
+        return FULL_EVERY_SECONDS if self.snapshots is None else self.snapshots.full_every
 
     @property
     def _has_store(self) -> bool:

@@ -42,6 +42,7 @@ EXAMPLE = DatasetStatus(
         last_stored_bytes=5_242_880,
         last_duration_seconds=0.25,
         published_total=9,
+        prune={"last_at": 1795327200.0, "deleted_total": 12},
     ),
     catalog={
         "newest_created_at": 1795328115.5,
@@ -83,6 +84,7 @@ _WATCH = """
 | Do snapshots fail? | `increase(dataset_acceleration_snapshot_failure_total[15m]) > 0` |
 | Did nobody prove one for two days? | `time() - dataset_acceleration_snapshot_proven_timestamp > 2 * 86400` |
 | Is a snapshot damaged? | `dataset_acceleration_snapshot_verified_faults > 0` |
+| Is nothing pruned where retention is set? | `time() - dataset_acceleration_snapshot_prune_timestamp > 6 * 3600` |
 | Is publishing held? | `dataset_acceleration_snapshot_held == 1` |
 | Did another node take over from this one? | `dataset_acceleration_snapshot_fenced == 1` |
 | Does nobody publish? | `max by (dataset) (dataset_acceleration_snapshot_lease_held) == 0` |
