@@ -77,6 +77,9 @@ def print_status(datasets: Sequence[Mapping[str, Any]]) -> None:
         problem = one["problem"] or (one["snapshot"] or {}).get("problem")
         if problem:
             out.print(f"{one['name']}: {problem['message']}; {problem['hint']}")
+        if (one["snapshot"] or {}).get("lease") == "waiting":
+            holder = one["snapshot"]["lease_holder"] or "nobody yet"
+            out.print(f"{one['name']}: published by {holder}; this node waits", markup=False)
         for reason in (one["snapshot"] or {}).get("held_because", ()):
             out.print(f"{one['name']}: no snapshot is published: {reason}", markup=False)
         look = (one.get("catalog") or {}).get("verified")

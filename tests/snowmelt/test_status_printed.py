@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from snowmelt.cli.tables import print_status
-from snowmelt.status import Problem
+from snowmelt.status import Problem, SnapshotStatus
 from tests.snowmelt.metrics_doc import EXAMPLE
 
 
@@ -46,4 +46,14 @@ def test_why_nothing_is_published_is_told(capsys: pytest.CaptureFixture[str]) ->
 
     assert printed(capsys, misfits={}, snapshot=held) == [
         "pipelines: no snapshot is published: pipelines is held at ID: look [first]"
+    ]
+
+
+def test_a_node_that_waits_for_the_lease_says_who_publishes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    waits = SnapshotStatus(enabled=True, lease="waiting", lease_holder="centre/[7]")
+
+    assert printed(capsys, misfits={}, snapshot=waits) == [
+        "pipelines: published by centre/[7]; this node waits"
     ]
