@@ -103,8 +103,9 @@ class DuckdbAccelerator:
         def write(cursor: duckdb.DuckDBPyConnection, state: State) -> State:
             ((forgotten,),) = cursor.execute(sql.forget(state.active)).fetchall()
             cursor.execute(sql.insert_delta(state.active, batch.columns))
-            rows = state.active_rows - forgotten + batch.rows.num_rows
-            new = replace(state, active_rows=rows)
+            came = batch.rows.num_rows
+            live, written = state.active_rows - forgotten + came, state.written_rows + came
+            new = replace(state, active_rows=live, written_rows=written)
             return states.swap(cursor, new) if swap_is_due(new) else new
 
         self._commit(batch, checkpoint, write, "apply a batch to")

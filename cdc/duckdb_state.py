@@ -36,7 +36,8 @@ from cdc.keys import KeySchema
 class State:
     """The committed state. `settled`: base was sorted after the scan; unsorted: folded since.
 
-    `active` names the delta that changes go to. `is_sorting`: base is being copied, sorted.
+    `active` names the delta that changes go to; `written_rows` came to it since, those that newer
+    ones replaced included. `is_sorting`: base is being copied, sorted.
     """
 
     dataset: str
@@ -48,6 +49,7 @@ class State:
     unsorted_rows: int = 0
     active: str = "a"
     active_rows: int = 0
+    written_rows: int = 0
     frozen_rows: int = 0
     is_sorting: bool = False
 
@@ -101,6 +103,7 @@ def load(cursor: duckdb.DuckDBPyConnection, path: Path) -> State:
     columns = cursor.execute(f"SELECT text FROM {SCHEMA}.columns").fetchall()
     counters = cursor.execute(f"SELECT name, value FROM {SCHEMA}.counters").fetchall()
     active = meta.get("active", "a")
+    active_rows = row_count(cursor, DELTAS[active])
     try:
         return State(
             dataset=meta["dataset"],
@@ -111,7 +114,8 @@ def load(cursor: duckdb.DuckDBPyConnection, path: Path) -> State:
             settled=meta.get("settled") == "true",
             unsorted_rows=int(meta.get("unsorted_rows", "0")),
             active=active,
-            active_rows=row_count(cursor, DELTAS[active]),
+            active_rows=active_rows,
+            written_rows=active_rows,
             frozen_rows=row_count(cursor, DELTAS[OTHER[active]]),
         )
     except (IndexError, KeyError, ValueError, TypeError) as error:
@@ -143,7 +147,13 @@ def write_columns(cursor: duckdb.DuckDBPyConnection, old: State, new: Columns) -
 
 def swap(cursor: duckdb.DuckDBPyConnection, state: State) -> State:
     """The state with the deltas' roles exchanged; the frozen one must be empty."""
-    new = replace(state, active=state.frozen, active_rows=0, frozen_rows=state.active_rows)
+    new = replace(
+        state,
+        active=state.frozen,
+        active_rows=0,
+        written_rows=0,
+        frozen_rows=state.active_rows,
+    )
     cursor.execute(view(new.dataset, new.columns, new.active))
     write_meta(cursor, {"active": new.active})
     return new

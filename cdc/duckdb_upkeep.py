@@ -35,7 +35,8 @@ from cdc.duckdb_state import Held, State
 from cdc.duckdb_widening import Wider, widening, wider_columns, with_wider
 from cdc.errors import FileUnusable
 
-# The active delta's size at which it is frozen: a query reads both deltas besides base.
+# Rows that came to the active delta when it is frozen: a query reads both deltas besides base, and
+# what was replaced goes on taking room there.
 FOLD_ROWS = 100_000
 # In so many runs a lookup finds its row in under 5 ms at the 99th percentile.
 MANY_RUNS = 15
@@ -65,7 +66,7 @@ class Step:
 
 def swap_is_due(state: State) -> bool:
     """True if the active delta is to be frozen."""
-    return state.is_scanned and state.active_rows >= FOLD_ROWS and not state.frozen_rows
+    return state.is_scanned and state.written_rows >= FOLD_ROWS and not state.frozen_rows
 
 
 class Upkeep:

@@ -61,6 +61,20 @@ def test_a_busy_delta_is_folded_only_when_it_is_large(
     assert contents(accelerator) == producer.expected
 
 
+def test_a_few_items_that_change_all_the_time_do_not_fill_the_delta(
+    accelerator: DuckdbAccelerator, producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duckdb_upkeep, "FOLD_ROWS", 100)
+    producer.put(*(item(i) for i in range(10)))
+    folded = 0
+    for turn in range(50):
+        producer.put(*(item(i, n=turn) for i in range(1, 10)))
+        folded += accelerator.maintain(idle=False).folded_rows
+
+    assert folded >= 3 * 9
+    assert contents(accelerator) == producer.expected
+
+
 @pytest.mark.parametrize("run_rows, last", [(100, 11), (10, 4)])
 def test_base_is_sorted_again_when_half_of_it_was_folded_in_or_a_quarter_in_many_runs(
     accelerator: DuckdbAccelerator,
