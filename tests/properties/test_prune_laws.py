@@ -1,9 +1,9 @@
 """Laws of deletion: over any history nothing that is needed goes, and in the end all else does.
 
 A history is what may happen to a dataset in any order: it is published to, also by another node,
-with the writes in between that lose; a person pins, quarantines, goes back; it is pruned whole or
-in halves; processes die at any call; hours pass. Readers are slow: what any pointer led to is there
-for as long as the grace.
+with the writes in between that lose; packs are emptied, and sets end; a person pins, quarantines,
+goes back; it is pruned whole or in halves; processes die at any call; hours pass. Readers are slow:
+what any pointer led to is there for as long as the grace.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from snapshotter import blockmap, catalog_change, marks
+from snapshotter.assemble import objects_of
 from snapshotter.catalog_change import change_catalog
 from snapshotter.errors import Fenced, Held, NotOffered, PreconditionFailed
 from snapshotter.format import Pointer
@@ -27,10 +28,11 @@ from snapshotter.verify import verify
 from tests.snapshotter.bench import DATASET
 from tests.snapshotter.faults import Crash
 from tests.snapshotter.images import BytesPart
-from tests.snapshotter.timed import GRACE, TimedBucket
+from tests.snapshotter.timed import GRACE, HOUR, TimedBucket
 
 BLOCKS = 24
 PAGE = 4
+FULL_EVERY = 36 * HOUR
 LOST = (Fenced, Held, PreconditionFailed, NotOffered)
 
 calls_until_death = st.none() | st.integers(0, 12)
@@ -65,7 +67,8 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def take_over(self) -> None:
-        self.publishers.append(self.bucket.publisher(f"node-{len(self.publishers)}"))
+        name = f"node-{len(self.publishers)}"
+        self.publishers.append(self.bucket.publisher(name, full_every=FULL_EVERY))
 
     @rule(blocks=st.lists(st.integers(0, BLOCKS - 1), max_size=2), dies=calls_until_death)
     def publish(self, blocks: list[int], dies: int | None) -> None:
@@ -157,6 +160,13 @@ class Histories(RuleBasedStateMachine):
         missed = {key for key, until in self.promised.items() if now < until and key not in there}
         assert not missed, missed
         self.promised |= dict.fromkeys(needed, now + GRACE)
+
+    @invariant()
+    def sets_share_no_object(self) -> None:
+        owners: dict[str, str] = {}
+        for header in self.bucket.headers():
+            for key in objects_of(header):
+                assert owners.setdefault(key, header.full_id) == header.full_id, key
 
     @rule(keep=keeps)
     def in_the_end_nothing_else_is_there(self, keep: dict[str, int | None]) -> None:

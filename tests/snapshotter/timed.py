@@ -10,6 +10,7 @@ from typing import Any
 
 from snapshotter import reader, sealed
 from snapshotter.catalog_change import whole
+from snapshotter.format import Header
 from snapshotter.location import StoreParams
 from snapshotter.prune import Pruner
 from snapshotter.publish import Publisher
@@ -71,6 +72,11 @@ class TimedBucket(Bucket):
     def ids(self) -> list[str]:
         """Of the whole catalog, newest first."""
         return [entry.snapshot_id for entry in whole(self.timed, self.pointer()).catalog]
+
+    def headers(self) -> list[Header]:
+        """Of the whole catalog, newest first."""
+        entries = whole(self.timed, self.pointer()).catalog
+        return [reader.read_header(self.timed, entry) for entry in entries]
 
     def needed(self) -> set[str]:
         """Keys of all that the catalog leads to."""
