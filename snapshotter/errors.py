@@ -8,6 +8,7 @@ SnapshotError
 ├── PreconditionFailed     a conditional write lost; never retried blindly
 ├── SigningKeyMissing      the pointer is signed, and who wants to write it has no key
 ├── Corrupt                bytes that do not match their digest, length or format
+│   └── IdentityMissing    a pointer without the bucket's identity: a replica that is being copied?
 │   ├── Untrusted              not signed by a trusted key
 │   └── SetBack                older than what this node has seen
 ├── FormatTooNew           written by a newer format than this reader knows
@@ -102,6 +103,13 @@ class SigningKeyMissing(SnapshotError):
 
     exit_code = 2
     hint = "set snapshots.signing.key here, or do it where the key is"
+
+
+class IdentityMissing(Corrupt):
+    """A pointer without the identity of its bucket: objects of a replica arrive in any order."""
+
+    exit_code = 8
+    hint = "if this is a replica, wait until it is copied; else copy bucket.json back"
 
 
 class FormatTooNew(SnapshotError):

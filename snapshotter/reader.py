@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from snapshotter import codec, layout, seal, sealed
 from snapshotter.digest import root, segment_digests
-from snapshotter.errors import Corrupt, ObjectMissing
+from snapshotter.errors import Corrupt, IdentityMissing, ObjectMissing
 from snapshotter.format import (
     POINTER_LIMIT,
     PREFIX_BYTES,
@@ -78,7 +78,7 @@ def _stored_pointer(store: ObjectStore, dataset: str, trust: Trust) -> StoredPoi
     except ObjectMissing:
         if store.head(layout.pointer_key(dataset)) is None:
             raise
-        raise Corrupt(
+        raise IdentityMissing(
             f"{layout.bucket_key(dataset)} is missing beside a pointer in {store.url}"
         ) from None
     stored = store.get(layout.pointer_key(dataset), max_bytes=POINTER_LIMIT)

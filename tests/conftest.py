@@ -1,6 +1,7 @@
 """What every test gets: an environment without the cloud, fixtures of real servers, a tally."""
 
 import os
+from collections.abc import Callable
 
 import pytest
 from hypothesis import settings
@@ -8,6 +9,7 @@ from hypothesis import settings
 from tests.conformance.consumer import OURS
 from tests.conformance.tally import StoryTally
 from tests.crash.tally import KillTally
+from tests.servers.fault_tally import FaultTally, Injected
 from tests.servers.fixtures import (
     dynamodb_local,
     dynamodb_local_faketime,
@@ -50,6 +52,12 @@ settings.register_profile("ci", parent=settings.get_profile("house"), derandomiz
 settings.load_profile("ci" if os.environ.get("CI") else "house")
 
 
+@pytest.fixture
+def injected(record_property: Callable[[str, object], None]) -> Injected:
+    """Counts faults for the table at the end of a run."""
+    return Injected(record_property)
+
+
 # Whose files take minutes, the longest first: begun last, one of them is waited for by all. The
 # soak's minute is begun with the first of them, because it waits where they work.
 _LONG = ("tests/crash/", "tests/soak/", "tests/e2e/")
@@ -66,6 +74,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(ServerTally(config), "server-tally")
     config.pluginmanager.register(KillTally(), "kill-tally")
+    config.pluginmanager.register(FaultTally(), "fault-tally")
     config.pluginmanager.register(StoryTally(), "story-tally")
 
 

@@ -17,6 +17,7 @@ from cdc.engines import open_accelerator
 from cdc.errors import NoSpace
 from cdc.keys import Item
 from tests.contracts.accelerator import BY_ID, DATASET, Producer, contents, item, reopened
+from tests.servers.fault_tally import Injected
 
 ROWS_PER_COMMIT = 40
 KILLS = 5
@@ -110,7 +111,7 @@ def fill(producer: Producer, rows: int) -> None:
 
 @pytest.mark.parametrize("rows", [300, 17_000], ids=["small batches", "bulk batches"])
 def test_a_full_disk_stops_the_commit_and_keeps_the_last_one(
-    engine: Engine, tmp_path: Path, rows: int
+    engine: Engine, tmp_path: Path, rows: int, injected: Injected
 ) -> None:
     with small_volume(tmp_path / "small") as volume, ExitStack() as stack:
         path = volume / "file"
@@ -130,7 +131,9 @@ def test_a_full_disk_stops_the_commit_and_keeps_the_last_one(
         opened.close()
         opened = reopened(engine, path)
         assert opened.checkpoint() == checkpoint
-        assert contents(opened) == producer.expected
+        found = contents(opened)
+        injected.add("full disk", refused=1, lost=len(producer.expected) - len(found))
+        assert found == producer.expected
 
 
 def test_commits_go_on_when_there_is_space_again(engine: Engine, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from snowmelt import client
 from tests.e2e.nodes import Document, Node, bucket, differences, table_items, table_params
 from tests.servers import faults
 from tests.servers.dynamodb_local import DynamoDBLocal
+from tests.servers.fault_tally import Injected
 from tests.servers.faults import Fault, action, every_nth
 from tests.servers.proxy import FaultProxy, Rule, fault_proxy
 from tests.servers.seaweedfs import SeaweedFS
@@ -76,7 +77,9 @@ class Place:
 
 
 @pytest.fixture
-def place(dynamodb_local: DynamoDBLocal, seaweedfs: SeaweedFS) -> Iterator[Place]:
+def place(
+    dynamodb_local: DynamoDBLocal, seaweedfs: SeaweedFS, injected: Injected
+) -> Iterator[Place]:
     with (
         fault_proxy(dynamodb_local.endpoint_url) as table,
         fault_proxy(seaweedfs.endpoint_url) as store,
@@ -88,6 +91,8 @@ def place(dynamodb_local: DynamoDBLocal, seaweedfs: SeaweedFS) -> Iterator[Place
         for number in range(ROWS):
             made.put(f"k-{number}")
         yield made
+        injected.add_all("DynamoDB of a node", table)
+        injected.add_all("S3 of a node", store)
 
 
 def metric(node: Node, name: str) -> float:

@@ -21,6 +21,7 @@ from snapshotter.store import ObjectStore
 from tests.restorer.accelerators import DATASET, Producer, plain_rows, rows_of
 from tests.restorer.stores import bucket_store
 from tests.servers import faults
+from tests.servers.fault_tally import Injected
 from tests.servers.faults import on
 from tests.servers.proxy import Exchange, FaultProxy, fault_proxy
 from tests.servers.seaweedfs import SeaweedFS
@@ -92,11 +93,14 @@ def published(
 
 
 @pytest.fixture
-def line(published: tuple[Engine, str], seaweedfs: SeaweedFS, tmp_path: Path) -> Iterator[Line]:
+def line(
+    published: tuple[Engine, str], seaweedfs: SeaweedFS, tmp_path: Path, injected: Injected
+) -> Iterator[Line]:
     engine, name = published
     with fault_proxy(seaweedfs.endpoint_url) as proxy:
         server = replace(seaweedfs, endpoint_url=proxy.endpoint_url)
         yield Line(proxy, bucket_store(server, name), engine, tmp_path / "target")
+        injected.add_all("S3 read", proxy)
 
 
 def test_each_fault_of_a_pack_costs_one_more_read_of_it_and_nothing_else(line: Line) -> None:

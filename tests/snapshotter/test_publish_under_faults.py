@@ -26,6 +26,7 @@ from tests.restorer.accelerators import Producer, plain_rows, rows_of
 from tests.restorer.published import DATASET, Bench
 from tests.restorer.stores import bucket_store
 from tests.servers import faults
+from tests.servers.fault_tally import Injected
 from tests.servers.faults import on
 from tests.servers.proxy import Exchange, FaultProxy, fault_proxy
 from tests.servers.seaweedfs import SeaweedFS
@@ -121,9 +122,10 @@ class Line:
 
 
 @pytest.fixture
-def line(seaweedfs: SeaweedFS) -> Iterator[Line]:
+def line(seaweedfs: SeaweedFS, injected: Injected) -> Iterator[Line]:
     with fault_proxy(seaweedfs.endpoint_url) as proxy:
         yield Line(seaweedfs, proxy)
+        injected.add_all("S3 written", proxy)
 
 
 @pytest.mark.parametrize("part", [PACK, MANIFEST, HEAD])
@@ -235,6 +237,22 @@ def test_a_pointer_of_before_a_take_over_arrives_in_vain(line: Line, tmp_path: P
         line.publish(old)
     line.publish(new)
     line.newest_is_whole(tmp_path / "file")
+
+
+@pytest.mark.parametrize("hours", [2, -2])
+def test_a_store_whose_clock_jumps_by_hours_takes_one_snapshot_after_the_other(
+    line: Line, tmp_path: Path, injected: Injected, hours: int
+) -> None:
+    publisher = line.taken_over()
+    line.publish(publisher)
+    for ahead in (hours, 0):
+        line.proxy.clock_ahead_seconds = ahead * 3600
+        line.publish(publisher)
+        line.newest_is_whole(tmp_path / f"{ahead}")
+        injected.add(f"S3: clock {ahead - (0 if ahead else hours):+} h")
+
+    assert publisher.generation == 1
+    line.writes_are_sound()
 
 
 def test_a_denied_write_is_named_and_goes_on_once_it_is_allowed(line: Line, tmp_path: Path) -> None:
