@@ -178,6 +178,12 @@ END_SORTING = (f"DROP TABLE {BASE}", f"ALTER TABLE {NEXT} RENAME TO base")
 GIVE_UP_SORTING = f"DROP TABLE IF EXISTS {NEXT}"
 
 
+def in_deltas(identity: UUID) -> str:
+    """The names of the deltas that have a change of one identity."""
+    tests = (f"SELECT '{n}' FROM {delta} WHERE _h = '{identity}'" for n, delta in DELTAS.items())
+    return " UNION ALL ".join(tests)
+
+
 def lookup_delta(delta: str, columns: Columns, identity: UUID) -> str:
     """The change of one identity: `_dead`, the cells, `_rest`."""
     # As a literal, because of a parameter's value nothing is known when scans are planned.
