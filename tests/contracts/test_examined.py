@@ -1,5 +1,7 @@
 """A closed file read from end to end: damage is found, and equal items have one digest."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,22 @@ def test_a_damaged_page_is_found(engine: Engine, file: Path, share: float) -> No
 
     with pytest.raises(FileUnusable, match=str(file)):
         digest_of(engine, file)
+
+
+def test_a_damaged_page_that_no_item_is_on_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "file.sqlite"
+    made = open_accelerator("sqlite", path, DATASET, keys=KEYS, create=True)
+    made.apply(batch_of(rows_of(0, 10, seed=1)), checkpoint(1000.0, 1))
+    made.close()
+    fold_log("sqlite", path)
+    with closing(sqlite3.connect(path)) as file:
+        name = "_snowmelt_quarantine"
+        found = file.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [name])
+        ((page,),) = found.fetchall()
+    data = bytearray(path.read_bytes())
+    at = (page - 1) * 4096
+    data[at + 7] ^= 0x10  # how many bytes between cells are too few to be used
+    path.write_bytes(data)
+
+    with pytest.raises(FileUnusable, match="quick_check"):
+        digest_of("sqlite", path)
