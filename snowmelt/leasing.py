@@ -210,6 +210,8 @@ class Leasing:
             self._log.info("lease_waited_for", holder=holder, standby=self._plan.is_standby)
 
     def _lost(self, error: Exception) -> None:
+        if self.is_lost:
+            return  # two threads met the same loss
         self._problem = problem_of(error, self._clockwork.time())
         self._log.warning("lease_lost", message=self._problem.message, hint=self._problem.hint)
         self._on_lost()

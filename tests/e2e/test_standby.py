@@ -62,7 +62,7 @@ def place(seaweedfs: SeaweedFS, make_node: Callable[..., Node]) -> Iterator[Plac
                 "snapshots_trigger_threshold": "1h",
             },
         }
-        snapshots = {**bucket(seaweedfs, "standby"), "lease": "3s"}
+        snapshots = {**bucket(seaweedfs, "standby"), "lease": "8s"}
         document: Document = {"version": "v1", "snapshots": snapshots, "datasets": [dataset]}
         yield Place(table, document, make_node)
 
@@ -110,6 +110,7 @@ def test_a_standby_publishes_once_its_centre_is_killed_or_ends_and_not_before(
 def test_a_node_that_is_restarted_on_its_file_publishes_at_once_and_a_stranger_waits(
     place: Place,
 ) -> None:
+    place.document["snapshots"]["lease"] = "10m"  # it does not expire, however slow the machine
     centre = place.node("centre").start().wait_ready()
     centre.wait_for_snapshot()
     stranger = place.node("stranger").start().wait_ready()

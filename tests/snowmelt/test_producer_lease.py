@@ -14,6 +14,9 @@ from snapshotter.errors import Fenced, NothingToSnapshot
 from snapshotter.layout import lease_key
 from snapshotter.lease import Lease
 from snapshotter.lease_json import decode_lease
+from snapshotter.lease_keeper import LeaseLost
+from snowmelt.clockwork import Clockwork
+from snowmelt.leasing import Leasing
 from tests.restorer.accelerators import DATASET, KEYS
 from tests.snowmelt.test_producer import Node, plan_of, wait_until
 
@@ -113,3 +116,17 @@ def test_a_standby_leaves_the_first_bootstrap_to_its_centre(pair: Pair) -> None:
 
     assert first.producer.announce_bootstrap()
     assert pair.lease().holder == "first/1"
+
+
+def test_a_loss_that_two_threads_meet_is_told_once(pair: Pair) -> None:
+    told: list[str] = []
+    mine = Leasing(pair.nodes[0].plan, Clockwork(), lambda: told.append("lost"))
+    forced = replace(pair.nodes[1].plan, takes_over=True)
+    assert mine.look_now()
+    assert Leasing(forced, Clockwork(), lambda: None).look_now()
+
+    for _ in range(2):
+        with pytest.raises(LeaseLost):
+            mine.terms(None).confirm()
+    assert told == ["lost"]
+    assert mine.is_lost
