@@ -1,10 +1,10 @@
 """Upkeep of the file beside capture: steps go on while the next batch is fetched and decoded.
 
-A step folds, sorts or moves the engine's log. Together they take as long as committing does, and the
-engine does it without the interpreter's lock. Where commits cannot go on beside it, whoever writes,
-or asks the file what only its writer may ask, lets the step that is under way come to its end with
-`make_way`, and none follows it. Idle steps run in the caller's thread, and so does one that may
-change columns, because a batch is decoded for the columns that the file has.
+A step folds, sorts or moves the engine's log. Together they take as long as committing does, and
+the engine does it without the interpreter's lock. Where commits cannot go on beside it, whoever
+writes, or asks the file what only its writer may ask, lets the step that is under way come to its
+end with `make_way`, and none follows it. Idle steps run in the caller's thread, and so does one
+that may change columns, because a batch is decoded for the columns that the file has.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from snapshotter.format import (
     PartName,
     SegmentRef,
 )
-from snapshotter.frames import seal_frame
+from snapshotter.frames import Sealer
 from snapshotter.header_json import block_count
 
 WINDOW_BYTES = 4 * 1024 * 1024
@@ -138,6 +138,7 @@ def examine(
     block_size: int,
     before: Sequence[bytes],
     algorithm: DigestAlgorithm,
+    sealer: Sealer,
 ) -> Examined:
     """Digests of a window's blocks, and its changed blocks as frames, from one and the same buffer.
 
@@ -154,7 +155,7 @@ def examine(
     frames = []
     for first, count in _groups(changed, max(1, FRAME_BYTES // block_size)):
         plain = bytes(view[first * step : (first + count) * step])
-        frame_codec, stored = seal_frame(plain)
+        frame_codec, stored = sealer.seal(plain)
         frames.append(Frame(window.first + first, count, frame_codec, len(plain), stored))
     return Examined(digests, tuple(frames))
 

@@ -7,8 +7,6 @@ before anything is allocated: decompression is bounded by the map, not by the st
 
 from __future__ import annotations
 
-import threading
-
 import zstandard
 
 from snapshotter.errors import Corrupt
@@ -17,23 +15,23 @@ from snapshotter.format import BLOCK_LIMIT, RAW, ZSTD, MapEntry
 # Level 1 keeps up with a disk.
 ZSTD_LEVEL = 1
 _WORTH_IT = 0.95
-_THREAD = threading.local()
 
 
-def seal_frame(plain: bytes) -> tuple[int, bytes]:
-    """Codec and stored bytes of a frame."""
-    packed = _compressor().compress(plain)
-    if len(packed) > len(plain) * _WORTH_IT:
-        return RAW, plain
-    return ZSTD, packed
+class Sealer:
+    """Makes frames one after the other: a compressor takes longer to make than a page to compress.
 
+    For one thread.
+    """
 
-def _compressor() -> zstandard.ZstdCompressor:
-    """This thread's own: to make one takes longer than to compress a page."""
-    found: zstandard.ZstdCompressor | None = getattr(_THREAD, "compressor", None)
-    if found is None:
-        found = _THREAD.compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
-    return found
+    def __init__(self) -> None:
+        self._compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
+
+    def seal(self, plain: bytes) -> tuple[int, bytes]:
+        """Codec and stored bytes of a frame."""
+        packed = self._compressor.compress(plain)
+        if len(packed) > len(plain) * _WORTH_IT:
+            return RAW, plain
+        return ZSTD, packed
 
 
 def open_frame(entry: MapEntry, stored: bytes) -> bytes:

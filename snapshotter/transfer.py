@@ -23,6 +23,7 @@ from snapshotter.digest import root, segment_digests
 from snapshotter.errors import Corrupt
 from snapshotter.finder import Mark
 from snapshotter.format import DigestAlgorithm, MapEntry, PartName
+from snapshotter.frames import Sealer
 from snapshotter.packs import PackWriter
 
 _WORKERS = 2
@@ -174,8 +175,10 @@ def _before(geometry: Geometry, old: list[list[bytes]], window: Window) -> list[
 def _examine(
     jobs: list[tuple[Window, bytes, list[bytes]]], block_size: int, algorithm: DigestAlgorithm
 ) -> list[Examined]:
+    sealer = Sealer()
     return [
-        blocks.examine(window, data, block_size, before, algorithm) for window, data, before in jobs
+        blocks.examine(window, data, block_size, before, algorithm, sealer)
+        for window, data, before in jobs
     ]
 
 

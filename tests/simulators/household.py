@@ -161,15 +161,16 @@ class VirtualNode:
         self.household = household
         self.name = name
         self._timeline = Timeline(household.clock)
+        published: dict[str, Any] = {
+            "location": f"file://{household.home / 'bucket'}",
+            "bootstrap_on_failure_behavior": on_failure,
+            "lease": f"{LEASE_SECONDS}s",
+        }
+        published |= snapshots or {}
         self._document = {
             "version": "v1",
             "runtime": {"role": role},
-            "snapshots": {
-                "location": f"file://{household.home / 'bucket'}",
-                "bootstrap_on_failure_behavior": on_failure,
-                **(snapshots or {}),
-                "lease": f"{LEASE_SECONDS}s",
-            },
+            "snapshots": published,
             "datasets": [
                 {
                     "from": f"dynamodb:{household.table.name}",

@@ -12,6 +12,7 @@ from snapshotter.blockmap import KnownSegment
 from snapshotter.blocks import Geometry, Window
 from snapshotter.digest import digest
 from snapshotter.format import DATA, HOLE_ENTRY, RAW, ZSTD, MapEntry, SegmentRef
+from snapshotter.frames import Sealer
 
 PAGE = 4096
 BIG = 256 * 1024
@@ -82,7 +83,7 @@ def test_block_sizes_that_no_map_can_hold_are_refused() -> None:
 
 def examined(data: bytes, before: list[bytes], block_size: int = PAGE) -> blocks.Examined:
     window = Window(10, -(-len(data) // block_size), 0, len(data))
-    return blocks.examine(window, data, block_size, before, "blake3")
+    return blocks.examine(window, data, block_size, before, "blake3", Sealer())
 
 
 def digests(data: bytes, block_size: int = PAGE) -> list[bytes]:

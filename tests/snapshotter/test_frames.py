@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from snapshotter.errors import Corrupt
 from snapshotter.format import BLOCK_LIMIT, DATA, RAW, ZSTD, MapEntry
-from snapshotter.frames import block_in_frame, open_frame, seal_frame
+from snapshotter.frames import Sealer, block_in_frame, open_frame
 
 TEXT = b"control plane " * 1000
 
@@ -21,7 +21,7 @@ def entry_for(plain: bytes, how: int, stored: bytes, **changes: Any) -> MapEntry
 
 @given(st.binary(min_size=1, max_size=5000))
 def test_what_was_sealed_opens_to_the_same(plain: bytes) -> None:
-    codec, stored = seal_frame(plain)
+    codec, stored = Sealer().seal(plain)
 
     assert open_frame(entry_for(plain, codec, stored), stored) == plain
 
@@ -29,7 +29,7 @@ def test_what_was_sealed_opens_to_the_same(plain: bytes) -> None:
 def test_a_small_gain_is_not_worth_a_codec() -> None:
     plain = random.Random(1).randbytes(64_000) + bytes(1_500)
 
-    assert seal_frame(plain) == (RAW, plain)
+    assert Sealer().seal(plain) == (RAW, plain)
 
 
 def test_a_frame_that_announces_another_length_is_refused_before_it_is_opened() -> None:
@@ -52,7 +52,7 @@ def test_bytes_that_are_no_frame_are_refused() -> None:
 
 
 def test_a_cut_frame_is_refused() -> None:
-    _, stored = seal_frame(TEXT)
+    _, stored = Sealer().seal(TEXT)
 
     with pytest.raises(Corrupt):
         open_frame(entry_for(TEXT, ZSTD, stored[:-5]), stored[:-5])

@@ -20,6 +20,7 @@ from snapshotter.lease import (
     taken,
     watched,
 )
+from snapshotter.seal import seal
 
 HOLD = 30.0
 LEASE = Lease("flights", "host/1", "a" * 32, "5" * 16, 3, 7, HOLD)
@@ -157,8 +158,6 @@ def test_any_damaged_byte_of_a_lease_shows() -> None:
 def test_a_lease_of_another_dataset_or_a_later_format_is_refused() -> None:
     with pytest.raises(Corrupt, match="written for dataset 'flights'"):
         lease_json.decode_lease(lease_json.encode_lease(LEASE), "trains")
-    from snapshotter.sealed import seal
-
     with pytest.raises(FormatTooNew):
         lease_json.decode_lease(seal({"format": 2}, "blake3"), "flights")
 
