@@ -12,6 +12,7 @@ from cdc.columns import Column, Columns
 from cdc.keys import KeyAttribute, KeySchema
 from cdc.position import After
 from snapshotter.difference import Blocks, Difference, difference
+from snapshotter.gatekeeper import Circumstances
 from snapshotter.publish import Publisher
 from tests.properties.test_snapshot_laws import histories, new_bucket
 from tests.snapshotter.bench import Bucket
@@ -104,7 +105,8 @@ def test_checkpoints_rows_and_schema_are_compared(bucket: Bucket) -> None:
     wider = Columns((Column("id", "text"), Column("price", "decimal", 4), Column("x", "json")))
     keys = KeySchema(KeyAttribute("id", "N"))
     frozen = replace(image(MAIN, two, row_count=10), columns=wider, keys=keys)
-    second = publisher.publish(frozen, reason="test").snapshot_id
+    forced = Circumstances(force="another table on purpose")
+    second = publisher.publish(frozen, reason="test", given=forced).snapshot_id
 
     found = between(bucket, first, second)
     back = between(bucket, second, first)

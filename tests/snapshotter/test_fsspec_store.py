@@ -64,6 +64,7 @@ def test_the_probe_says_what_is_missing(tmp_path: Path) -> None:
         "put-if-match",
         "put-if-absent race",
         "put-if-match race",
+        "lease",
     }
 
 

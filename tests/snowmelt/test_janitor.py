@@ -1,8 +1,10 @@
 """A node that publishes prunes by itself: when, when not, and without the right to delete."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from snapshotter import marks
@@ -60,6 +62,15 @@ class Node:
         status = self.janitor.status()
         assert status is not None
         return status[name]
+
+
+@pytest.fixture(autouse=True)
+def all_levels() -> Iterator[None]:
+    """A command that ran in this process before may have set logging to its own level."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture
