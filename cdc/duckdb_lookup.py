@@ -15,9 +15,9 @@ def lookup(database: Database, state: State, identity: UUID) -> Item | None:
     """The item, or None. In the direction in which rows move, so that none is missed on its way."""
     columns = state.columns
     with database.cursor() as cursor:
+        # One statement asks both deltas, because most items are in neither.
         found = {name for (name,) in cursor.execute(sql.in_deltas(identity)).fetchall()}
         for delta in (state.active, state.frozen):
-            # One statement asks both deltas, because most items are in neither.
             statement = sql.lookup_delta(delta, columns, identity)
             changed = cursor.execute(statement).fetchall() if delta in found else []
             if changed:
