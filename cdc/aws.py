@@ -9,6 +9,7 @@ Endpoints: an explicit one wins, else the SDK's own AWS_ENDPOINT_URL_* variables
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -16,10 +17,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cache
+from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from cdc.credential_chain import faults
 from cdc.raw_calls import RawCalls
 
 CONNECT_TIMEOUT_SECONDS = 3
@@ -35,7 +38,7 @@ _PROVIDERS = {
 
 _building = threading.Lock()  # making sessions and clients is not thread-safe in botocore
 
-Service = Literal["dynamodb", "dynamodbstreams", "kinesis", "sts", "s3"]
+Service = Literal["dynamodb", "dynamodbstreams", "kinesis", "sts", "s3", "lambda"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class AwsParams:
         Both kinds of streams follow `endpoint_url` on emulators only: an endpoint of AWS serves one
         service.
         """
-        if service == "sts":
+        if service in ("sts", "lambda"):
             return None
         streams = {
             "dynamodbstreams": self.streams_endpoint_url,
@@ -175,6 +178,46 @@ class AwsClients:
         return client
 
 
+def region_of(params: AwsParams) -> tuple[str | None, str]:
+    """The region and the setting that it comes from; None and "" where the SDK decides.
+
+    The SDK for Python reads AWS_DEFAULT_REGION alone; those of other languages, and what sets up
+    pods, know AWS_REGION.
+    """
+    if params.region:
+        return params.region, "the configuration or --region"
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        if os.environ.get(name):
+            return os.environ[name], name
+    return None, "the AWS profile"
+
+
+def chain_faults(params: AwsParams) -> tuple[str, ...]:
+    """What is wrong with the way to credentials that is taken here (`cdc.credential_chain`)."""
+    if params.auth == "key":
+        return ()
+    return faults(os.environ, _fault_of_file, params.iam_role_source)
+
+
+def way_of_credentials(params: AwsParams) -> str | None:
+    """How credentials are found, by botocore's name; None if they are not."""
+    if params.auth == "key":
+        return "explicit"
+    with _building:
+        found = _new_session(params.iam_role_source).get_credentials()
+    return None if found is None else str(found.method)
+
+
+def _fault_of_file(path: str) -> str | None:
+    try:
+        with Path(path).open("rb"):
+            return None
+    except FileNotFoundError:
+        return "does not exist"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+
 def make_clients(
     service: Service, params: AwsParams, *configs: Mapping[str, Any]
 ) -> tuple[Any, ...]:
@@ -213,7 +256,7 @@ def _make_client(session: Any, service: Service, params: AwsParams, **config: An
         }
     return session.create_client(
         service,
-        region_name=params.region,
+        region_name=region_of(params)[0],
         endpoint_url=params.endpoint_of(service),
         config=Config(**settings),
         **keys,

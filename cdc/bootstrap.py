@@ -22,6 +22,7 @@ from cdc.scan_pace import ScanPace
 _SEGMENTS = ((1_000, 1), (10_000, 2), (100_000, 4), (1_000_000, 8), (10_000_000, 16))
 _SEGMENTS_BY_ITEMS = 32
 _SEGMENT_BYTES = 2 * 10**9  # AWS's hint
+_NOW = " (now "  # what is done about throttling, behind what a person may do
 _MOST_SEGMENTS = 512  # each stands in every checkpoint until the scan has ended
 
 
@@ -104,14 +105,18 @@ class ScanRun:
         self._uncommitted.append(segment)
 
     def failed(self, segment: int, error: CdcError, now: float, jitter: float) -> None:
-        """A page was refused: this segment backs off."""
+        """A page was refused: this segment backs off. A throttled one says how from then on."""
+        is_throttled = isinstance(error, Throttled)
         self._pace.failed(
             segment,
-            is_throttled=isinstance(error, Throttled),
+            is_throttled=is_throttled,
             unfinished=self.total_segments - self.segments_done,
             now=now,
             jitter=jitter,
         )
+        if is_throttled:
+            advice = error.hint.partition(_NOW)[0]
+            error.hint = f"{advice}{_NOW}{self._pace.told(segment)})"
 
     def _unfinished(self) -> list[int]:
         return [n for n, segment in enumerate(self._segments) if not segment.done]

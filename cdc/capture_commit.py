@@ -19,7 +19,7 @@ from cdc.accelerator import Accelerator, Maintenance
 from cdc.backoff import delay_seconds
 from cdc.batch import Batch, empty_batch
 from cdc.capture_upkeep import UpkeepBeside
-from cdc.checkpoint import Checkpoint, ScanProgress, ShardProgress
+from cdc.checkpoint import Checkpoint, ScanProgress
 from cdc.column_rules import ColumnRules
 from cdc.columns import Columns
 from cdc.decode import Decoder, ShardRecords
@@ -28,6 +28,7 @@ from cdc.ordering_counts import Dropped
 from cdc.ordering_ties import Halted
 from cdc.polling import Workers
 from cdc.records import ScanPage
+from cdc.shard_progress import ShardProgress
 from cdc.sifting import Sifter
 from cdc.troubles import Troubles
 

@@ -24,7 +24,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from cdc import position as positions
-from cdc.position import End, FromStart, Position
+from cdc.position import End, FromStart
+from cdc.shard_progress import ShardProgress, shards_from_json, shards_to_json, unfinished
 
 FORMAT = 1
 RETENTION_SECONDS = 24 * 3600.0
@@ -60,30 +61,6 @@ class Lineage:
         """As `same_source`, but where one of the two names no stream the table decides."""
         one_has_none = not (self.stream_arn and stream_arn)
         return self.table_id == table_id and (one_has_none or self.stream_arn == stream_arn)
-
-
-@dataclass(frozen=True, slots=True)
-class ShardProgress:
-    """Progress in one shard. Times are epoch seconds of the service's clock, None if unknown."""
-
-    shard_id: str
-    parent_id: str | None
-    position: Position
-    created_at: float | None = None
-    tip_at: float | None = None
-    ended_at: float | None = None
-    adjacent_id: str | None = None
-
-    @property
-    def parents(self) -> tuple[str, ...]:
-        """The shards that have to be read to their end before this one: two of a merged one."""
-        return tuple(each for each in (self.parent_id, self.adjacent_id) if each is not None)
-
-    @property
-    def proven_at(self) -> float | None:
-        """No unread record of this shard is older than this."""
-        known = [time for time in (self.created_at, self.tip_at) if time is not None]
-        return max(known) if known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +201,11 @@ def encode(checkpoint: Checkpoint) -> str:
     return json.dumps(to_json(checkpoint), separators=(",", ":"), sort_keys=True)
 
 
+def encode_unfinished(checkpoint: Checkpoint) -> str:
+    """As `encode`, without the shards that were read to their end."""
+    return encode(replace(checkpoint, shards=unfinished(checkpoint.shards)))
+
+
 def to_json(checkpoint: Checkpoint) -> dict[str, Any]:
     """A JSON-ready form; `from_json` is its inverse."""
     is_usual = checkpoint.retention_seconds == RETENTION_SECONDS
@@ -241,26 +223,21 @@ def to_json(checkpoint: Checkpoint) -> dict[str, Any]:
             "segments": [asdict(segment) for segment in checkpoint.scan.segments],
             "excluded": list(checkpoint.scan.excluded),
         },
-        "shards": {
-            shard.shard_id: {
-                "parent": shard.parent_id,
-                "position": positions.to_json(shard.position),
-                "created_at": shard.created_at,
-                "tip_at": shard.tip_at,
-                "ended_at": shard.ended_at,
-                **({} if shard.adjacent_id is None else {"adjacent": shard.adjacent_id}),
-            }
-            for shard in checkpoint.shards.values()
-        },
+        "shards": shards_to_json(checkpoint.shards),
     }
 
 
-def decode(text: str | bytes) -> Checkpoint:
-    """The checkpoint that `encode` wrote. Raises ValueError if it is of another format."""
+def decode(text: str | bytes, finished: str | None = None) -> Checkpoint:
+    """The checkpoint that `encode` wrote; `finished`: shards that `encode_shards` wrote apart.
+
+    Raises ValueError if it is of another format.
+    """
     try:
-        return from_json(json.loads(text))
+        checkpoint = from_json(json.loads(text))
+        apart = shards_from_json(json.loads(finished)) if finished else {}
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a checkpoint: {error!r}") from error
+    return replace(checkpoint, shards={**apart, **checkpoint.shards}) if apart else checkpoint
 
 
 def from_json(data: Mapping[str, Any]) -> Checkpoint:
@@ -281,16 +258,5 @@ def from_json(data: Mapping[str, Any]) -> Checkpoint:
             segments=tuple(SegmentProgress(**segment) for segment in scan["segments"]),
             excluded=tuple(scan.get("excluded", ())),
         ),
-        shards={
-            shard_id: ShardProgress(
-                shard_id=shard_id,
-                parent_id=shard["parent"],
-                position=positions.from_json(shard["position"]),
-                created_at=shard["created_at"],
-                tip_at=shard["tip_at"],
-                ended_at=shard["ended_at"],
-                adjacent_id=shard.get("adjacent"),
-            )
-            for shard_id, shard in data["shards"].items()
-        },
+        shards=shards_from_json(data["shards"]),
     )

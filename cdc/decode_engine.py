@@ -8,6 +8,7 @@ memory limit; one thread at a time may use it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -22,7 +23,7 @@ from cdc.column_rules import ColumnRules
 from cdc.columns import Columns, promote
 from cdc.decode_input import Input, Text, slices
 from cdc.decode_leaves import LeafDecode, completed
-from cdc.decode_lines import LEAST_ROWS, LineDecode, Lines
+from cdc.decode_lines import LEAST_ROWS, LineDecode
 from cdc.decode_rows import Cells, merged, newest_rows
 from cdc.decode_sql import rows_query
 from cdc.errors import Retryable
@@ -109,8 +110,10 @@ class DecodeEngine:
         rests: list[str | None] = [None] * len(images)
         for position, rest in zip(cells.misfits, left.rests, strict=True):
             rests[position] = rest
+        for position, rest in cells.rests.items():
+            rests[position] = rest
         rows = newest_rows(cells, is_dead, pa.array(rests, pa.string()), grown)
-        return Decoded(rows, grown, left.counts)
+        return Decoded(rows, grown, Counter(left.counts) + Counter(cells.counts))
 
     def _cells(
         self,
@@ -132,13 +135,7 @@ class DecodeEngine:
                 is_dead.take(lines.others),
                 columns,
             )
-        return self._merged(lines, others, cells, columns)
-
-    def _merged(self, lines: Lines, others: list[int], cells: Cells, columns: Columns) -> Cells:
-        exact = [array.take(lines.left).is_valid().to_pylist() for array in lines.arrays]
-        claimed = _claimed(zip(*exact, strict=True), columns, self._rules.excluded)
-        misfits = [*lines.misfits.to_pylist(), *(others[row] for row in cells.misfits)]
-        return merged(lines, cells, misfits, claimed + cells.claimed)
+        return merged(lines, others, cells)
 
     def _other_cells(
         self,

@@ -6,6 +6,7 @@ copied once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ class Cells:
     """Decoded images. `misfits`: row numbers; `claimed`: exact attributes of each misfit row.
 
     `places`: where in `arrays` each row is, NULL for a deleted item; None if they are in order.
+    `rests`: of rows that are no misfits any more, what no cell holds; `counts`: of values of these.
     """
 
     identities: pa.Array
@@ -28,20 +30,26 @@ class Cells:
     misfits: list[int] = field(default_factory=list)
     claimed: list[frozenset[str]] = field(default_factory=list)
     places: pa.Array | None = None
+    rests: Mapping[int, str] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
-def merged(lines: Lines, cells: Cells, misfits: list[int], claimed: list[frozenset[str]]) -> Cells:
-    """The cells of all rows, out of the quickest decode and those of the rows that it left."""
+def merged(lines: Lines, others: Sequence[int], cells: Cells) -> Cells:
+    """The cells of all rows, out of the quickest decode and of the `others` that it left."""
     order = pc.sort_indices(pa.concat_arrays([lines.positions, lines.others]))
-    identities = [lines.identities.cast(pa.binary(16)), cells.identities]
+    identities, arrays = [lines.identities, cells.identities], lines.arrays
+    if others:
+        arrays = [pa.concat_arrays(pair) for pair in zip(arrays, cells.arrays, strict=True)]
     taken = len(lines.arrays[0])
     behind = pa.array(range(taken, taken + len(cells.identities)), lines.places.type)
     return Cells(
         pa.concat_arrays(identities).take(order),
-        [pa.concat_arrays(pair) for pair in zip(lines.arrays, cells.arrays, strict=True)],
-        misfits,
-        claimed,
+        arrays,
+        [others[row] for row in cells.misfits],
+        cells.claimed,
         pa.concat_arrays([lines.places, behind]).take(order),
+        lines.rests,
+        lines.counts,
     )
 
 

@@ -101,11 +101,7 @@ class DuckdbAccelerator:
 
     def apply(self, batch: Batch, checkpoint: Checkpoint) -> None:
         def write(cursor: duckdb.DuckDBPyConnection, state: State) -> State:
-            ((forgotten,),) = cursor.execute(sql.forget(state.active)).fetchall()
-            cursor.execute(sql.insert_delta(state.active, batch.columns))
-            came = batch.rows.num_rows
-            live, written = state.active_rows - forgotten + came, state.written_rows + came
-            new = replace(state, active_rows=live, written_rows=written)
+            new = states.add_changes(cursor, state, batch, self._held.changed)
             return states.swap(cursor, new) if swap_is_due(new) else new
 
         self._commit(batch, checkpoint, write, "apply a batch to")
@@ -148,7 +144,7 @@ class DuckdbAccelerator:
                     states.write_counters(cursor, counters)
                     states.write_quarantine(cursor, batch.poison, checkpoint.updated_at)
                     self._stamps.write(cursor, batch.stamps)
-                    states.write_checkpoint(cursor, checkpoint)
+                    states.write_checkpoint(cursor, checkpoint, old.checkpoint)
                 self._held.state = new
                 self._behind_rows += batch.rows.num_rows
 
@@ -182,7 +178,7 @@ class DuckdbAccelerator:
             while True:
                 growth = self._growth
                 if growth % 2 == 0:
-                    item = lookup(self._database, self._held.state, identity)
+                    item = lookup(self._database, self._gate, self._held, identity)
                     if self._growth == growth:
                         return item
                 with self._gate.writing():
@@ -199,8 +195,10 @@ class DuckdbAccelerator:
                 yield [rebuild(state.columns, row[:-1], row[-1]) for row in rows]
 
     def row_count(self) -> int:
-        with translating(self.path, "count the rows of"), self._database.cursor() as cursor:
-            return states.row_count(cursor, sql.view_name(self.dataset))
+        with translating(self.path, "count the rows of"), self._database.pinned() as cursor:
+            # Of base alone the engine knows it without a look at the rows.
+            has_deltas = any(states.row_count(cursor, delta) for delta in sql.DELTAS.values())
+            return states.row_count(cursor, sql.view_name(self.dataset) if has_deltas else sql.BASE)
 
     def query(self, sql: str, limits: QueryLimits) -> QueryResult:
         return self._queries.run(sql, limits)

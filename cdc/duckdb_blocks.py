@@ -22,6 +22,7 @@ from pathlib import Path
 
 import duckdb
 
+from cdc import live_files
 from cdc.errors import FileUnusable
 
 HEADER_SIZE = 4096
@@ -60,6 +61,7 @@ class MainFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        self._live = live_files.note(path)
         self._holders = 1
         self._lock = threading.Lock()
 
@@ -103,6 +105,7 @@ class MainFile:
             self._holders -= 1
             if self._holders == 0:
                 os.close(self.descriptor)
+                live_files.forget(self._live)
 
 
 def table_blocks(cursor: duckdb.DuckDBPyConnection, table: str) -> frozenset[int]:

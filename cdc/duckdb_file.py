@@ -17,7 +17,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     # Row groups with dead rows would be merged in checkpoints, so that one takes up to a second;
     # base is written anew when it is sorted.
     "max_vacuum_tasks": 0,
+    # For `cdc.duckdb_pool`, when all else is locked.
+    "allowed_configs": ["memory_limit"],
 }
 
 
@@ -72,6 +74,9 @@ class Database:
     ) -> None:
         self.path = path
         self.wal_path = Path(f"{path}.wal")
+        self.usual_limit = "RESET memory_limit"
+        if memory_limit is not None:
+            self.usual_limit = f"SET memory_limit = {literal(memory_limit)}"
         # Blocks of what was dropped since the last checkpoint; None if they are not known, as in a
         # log that another process wrote.
         self._dropped = None if self.wal_bytes() else frozenset[int]()
@@ -111,6 +116,14 @@ class Database:
         with self._lock:
             if cursor in self._all:
                 self._idle.append(cursor)
+
+    @contextmanager
+    def alone(self) -> Iterator[duckdb.DuckDBPyConnection | None]:
+        """A new cursor while nobody has one but `writer` and `mover`, or can get one; else None."""
+        with self._lock:
+            others = len(self._all) - len(self._idle) - 2
+            with closing(self._root.cursor()) as cursor:
+                yield None if others else cursor
 
     @contextmanager
     def snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:

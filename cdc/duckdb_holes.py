@@ -13,17 +13,16 @@ nobody writing, and only if the engine counts as many blocks. It needs to be ask
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator
 
 from cdc.duckdb_blocks import PREAMBLE
 from cdc.duckdb_file import Database
+from cdc.holes import punched
 
 # Less is not worth the question which blocks are free: commits wait for it, 0.03 s for each million
 # rows. Most is given back at once behind a sort, so it is asked about once for each.
 LEAST_BYTES = 64 * 1024 * 1024
 _LEAST_SHARE = 4
-_KEEP_SIZE_AND_PUNCH = 0x01 | 0x02  # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
 
 
 def checkpoint(database: Database, *, gives_back: bool) -> bool:
@@ -68,13 +67,3 @@ def _runs(used: frozenset[int], count: int) -> Iterator[tuple[int, int]]:
         if block > first:
             yield first, block
         first = block + 1
-
-
-def punched(descriptor: int, offset: int, size: int) -> bool:
-    """Make a range of a file a hole, its length unchanged; False where that cannot be done."""
-    library = ctypes.CDLL(None)
-    call = getattr(library, "fallocate64", None) or getattr(library, "fallocate", None)
-    if call is None:
-        return False
-    where = (ctypes.c_int64(offset), ctypes.c_int64(size))
-    return int(call(descriptor, _KEEP_SIZE_AND_PUNCH, *where)) == 0

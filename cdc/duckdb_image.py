@@ -24,7 +24,7 @@ from cdc import checkpoint as checkpoints
 from cdc.accelerator import FrozenPart, Reopened
 from cdc.columns import Columns
 from cdc.duckdb_errors import first_line
-from cdc.duckdb_sql import BASE, SCHEMA, quoted
+from cdc.duckdb_sql import BASE, READ_CHECKPOINT, SCHEMA, quoted
 
 # Counting reads 16 bytes a row: 60 ms for so many.
 _COUNTED_ROWS = 1_000_000
@@ -77,24 +77,25 @@ def _looked_into(
     try:
         connection.execute(f"ATTACH '{path}' AS image (READ_ONLY)")
         connection.execute("USE image")
-        try:
-            return _read(connection, counts=counts)
-        finally:
-            connection.execute("USE memory")
-            connection.execute("DETACH image")
+        found = _read(connection, counts=counts)
+        # Behind an error the instance is given up, and a second error would hide the first.
+        connection.execute("USE memory")
+        connection.execute("DETACH image")
     finally:
         files.clear()
+    return found
 
 
 def _read(connection: duckdb.DuckDBPyConnection, *, counts: bool) -> Reopened:
     def one(statement: str) -> Any:
         return connection.execute(statement).fetchall()[0][0]
 
-    checkpoint = checkpoints.decode(one(f"SELECT text FROM {SCHEMA}.checkpoint"))
+    ((text, finished),) = connection.execute(READ_CHECKPOINT).fetchall()
     columns = connection.execute(f"SELECT text FROM {SCHEMA}.columns").fetchall()
     dataset = one(f"SELECT value FROM {SCHEMA}.meta WHERE name = 'dataset'")
     is_counted = counts or one(f"SELECT count(*) FROM {BASE}") <= _COUNTED_ROWS
     rows = one(f"SELECT count(*) FROM main.{quoted(dataset)}") if is_counted else None
+    checkpoint = checkpoints.decode(text, finished)
     return Reopened(checkpoint, Columns.decode(columns[0][0]) if columns else Columns(), rows)
 
 

@@ -5,6 +5,7 @@
     _snowmelt.delta_b     the same                          is active, the other frozen or empty
     _snowmelt.base_next   like base                         only while base is being sorted anew
     _snowmelt.checkpoint  text                              one row, replaced in every transaction
+    _snowmelt.finished    text                              its shards that were read to their end
     _snowmelt.columns     text                              one row, replaced when columns are added
     _snowmelt.counters    name, value
     _snowmelt.quarantine  seen_at, shard_id, sequence, reason, raw
@@ -59,6 +60,10 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+# The checkpoint in two texts; no row before the first commit.
+READ_CHECKPOINT = f"SELECT text, (SELECT text FROM {SCHEMA}.finished) FROM {SCHEMA}.checkpoint"
+
+
 def view_name(dataset: str) -> str:
     """The view through which everyone reads."""
     return f"main.{quoted(dataset)}"
@@ -87,6 +92,7 @@ def create(dataset: str) -> list[str]:
             for delta in DELTAS.values()
         ),
         f"CREATE TABLE {SCHEMA}.checkpoint (text VARCHAR)",
+        f"CREATE TABLE {SCHEMA}.finished (text VARCHAR)",
         f"CREATE TABLE {SCHEMA}.columns (text VARCHAR)",
         f"CREATE TABLE {SCHEMA}.counters (name VARCHAR, value BIGINT)",
         f"CREATE TABLE {SCHEMA}.quarantine ({_QUARANTINE})",
@@ -178,10 +184,9 @@ END_SORTING = (f"DROP TABLE {BASE}", f"ALTER TABLE {NEXT} RENAME TO base")
 GIVE_UP_SORTING = f"DROP TABLE IF EXISTS {NEXT}"
 
 
-def in_deltas(identity: UUID) -> str:
-    """The names of the deltas that have a change of one identity."""
-    tests = (f"SELECT '{n}' FROM {delta} WHERE _h = '{identity}'" for n, delta in DELTAS.items())
-    return " UNION ALL ".join(tests)
+def identities(delta: str) -> str:
+    """All identities of a delta, as bytes."""
+    return f"SELECT unhex(replace(_h::VARCHAR, '-', '')) FROM {DELTAS[delta]}"
 
 
 def lookup_delta(delta: str, columns: Columns, identity: UUID) -> str:

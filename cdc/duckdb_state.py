@@ -17,19 +17,25 @@ from cdc import checkpoint as checkpoints
 from cdc.batch import Batch, Poison
 from cdc.checkpoint import Checkpoint
 from cdc.columns import Columns
+from cdc.duckdb_changed import Changed
 from cdc.duckdb_file import Database
 from cdc.duckdb_sql import (
     DELTAS,
     FORMAT,
     GIVE_UP_SORTING,
     OTHER,
+    READ_CHECKPOINT,
     SCHEMA,
     add_columns,
     create,
+    forget,
+    identities,
+    insert_delta,
     view,
 )
 from cdc.errors import FileEmpty, FileUnusable, FormatUnknown
 from cdc.keys import KeySchema
+from cdc.shard_progress import encode_shards, finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,18 @@ class Held:
     """The committed state of an open file; replaced only by who is alone among its writers."""
 
     state: State
+    changed: Changed = field(default_factory=Changed)
+
+    @property
+    def learns(self) -> bool:
+        """True if it is worth asking the deltas what they have changes of."""
+        return self.changed.learns(self.state.active_rows + self.state.frozen_rows)
+
+    def learn(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Ask them. To be called by who is alone among writers."""
+        if self.learns:
+            found = {name: cursor.execute(identities(name)).fetchall() for name in DELTAS}
+            self.changed.learn({name: {one for (one,) in rows} for name, rows in found.items()})
 
 
 def is_ours(cursor: duckdb.DuckDBPyConnection, path: Path) -> bool:
@@ -99,7 +117,7 @@ def load(cursor: duckdb.DuckDBPyConnection, path: Path) -> State:
         raise FormatUnknown(
             f"{path} has format {meta.get('format')!r}, this program knows {FORMAT}"
         )
-    texts = cursor.execute(f"SELECT text FROM {SCHEMA}.checkpoint").fetchall()
+    texts = cursor.execute(READ_CHECKPOINT).fetchall()
     columns = cursor.execute(f"SELECT text FROM {SCHEMA}.columns").fetchall()
     counters = cursor.execute(f"SELECT name, value FROM {SCHEMA}.counters").fetchall()
     active = meta.get("active", "a")
@@ -109,7 +127,7 @@ def load(cursor: duckdb.DuckDBPyConnection, path: Path) -> State:
             dataset=meta["dataset"],
             keys=KeySchema.from_json(json.loads(meta["keys"])),
             columns=Columns.decode(columns[0][0]),
-            checkpoint=checkpoints.decode(texts[0][0]) if texts else None,
+            checkpoint=checkpoints.decode(*texts[0]) if texts else None,
             counters=dict(counters),
             settled=meta.get("settled") == "true",
             unsorted_rows=int(meta.get("unsorted_rows", "0")),
@@ -127,10 +145,19 @@ def write_meta(cursor: duckdb.DuckDBPyConnection, facts: Mapping[str, str]) -> N
     _replace(cursor, f"{SCHEMA}.meta", facts)
 
 
-def write_checkpoint(cursor: duckdb.DuckDBPyConnection, checkpoint: Checkpoint) -> None:
-    """Replace the checkpoint."""
-    cursor.execute(f"DELETE FROM {SCHEMA}.checkpoint")
-    cursor.execute(f"INSERT INTO {SCHEMA}.checkpoint VALUES (?)", [checkpoints.encode(checkpoint)])
+def write_checkpoint(
+    cursor: duckdb.DuckDBPyConnection, checkpoint: Checkpoint, before: Checkpoint | None
+) -> None:
+    """Replace the checkpoint; of its finished shards only if they are others than `before`."""
+    now = finished(checkpoint.shards)
+    _write_text(cursor, "checkpoint", checkpoints.encode_unfinished(checkpoint))
+    if before is None or finished(before.shards) != now:
+        _write_text(cursor, "finished", encode_shards(now))
+
+
+def _write_text(cursor: duckdb.DuckDBPyConnection, table: str, text: str) -> None:
+    cursor.execute(f"DELETE FROM {SCHEMA}.{table}")
+    cursor.execute(f"INSERT INTO {SCHEMA}.{table} VALUES (?)", [text])
 
 
 def write_columns(cursor: duckdb.DuckDBPyConnection, old: State, new: Columns) -> None:
@@ -141,8 +168,19 @@ def write_columns(cursor: duckdb.DuckDBPyConnection, old: State, new: Columns) -
         view(old.dataset, new, old.active),
     ):
         cursor.execute(statement)
-    cursor.execute(f"DELETE FROM {SCHEMA}.columns")
-    cursor.execute(f"INSERT INTO {SCHEMA}.columns VALUES (?)", [new.encode()])
+    _write_text(cursor, "columns", new.encode())
+
+
+def add_changes(
+    cursor: duckdb.DuckDBPyConnection, state: State, batch: Batch, changed: Changed
+) -> State:
+    """Write the registered batch to the active delta, over older changes of its items."""
+    changed.add(state.active, batch.rows["_h"])
+    ((forgotten,),) = cursor.execute(forget(state.active)).fetchall()
+    cursor.execute(insert_delta(state.active, batch.columns))
+    came = batch.rows.num_rows
+    live, written = state.active_rows - forgotten + came, state.written_rows + came
+    return replace(state, active_rows=live, written_rows=written)
 
 
 def swap(cursor: duckdb.DuckDBPyConnection, state: State) -> State:

@@ -31,6 +31,7 @@ from cdc.accelerator import Layout
 from cdc.cleaning import Cleaning
 from cdc.duckdb_file import Database
 from cdc.duckdb_gate import Gate
+from cdc.duckdb_pool import Pool
 from cdc.duckdb_state import Held, State
 from cdc.duckdb_widening import Wider, widening, wider_columns, with_wider
 from cdc.errors import FileUnusable
@@ -78,6 +79,7 @@ class Upkeep:
         self._database = database
         self._gate = gate
         self._held = held
+        self._pool = Pool(database)
         # Columns that get a wider type with the copy of base that is being made.
         self._wider: Wider = {}
         # Identities below this one were moved, or copied.
@@ -111,6 +113,7 @@ class Upkeep:
         """Move the log into the main file, if that can be done now. Nobody may write."""
         is_done = duckdb_holes.checkpoint(self._database, gives_back=self.layout.gives_back)
         if is_done:
+            self._pool.checkpointed()
             self.cleaning.passed("copied", "clean")
         return is_done
 
@@ -173,6 +176,8 @@ class Upkeep:
         left_rows = state.frozen_rows - moved
         with self._gate.writing():
             held = self._held
+            if is_last:
+                held.changed.clear(state.frozen)
             held.state = replace(held.state, unsorted_rows=unsorted, frozen_rows=left_rows)
         return moved
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cdc.errors import Permanent, StreamDisabled, Throttled, ViewTypeUnsupported
+from cdc.guidance import change_view, enable_stream
 from cdc.listing import read_listing
 from cdc.position import After, At, End, FromStart, Position
 from cdc.source import RawPage, ShardListing, SourceDescription
@@ -44,11 +45,14 @@ class DynamoDbSource(TableCalls):
         stream = table.get("StreamSpecification") or {}
         arn = table.get("LatestStreamArn")
         if not stream.get("StreamEnabled") or not arn:
-            raise StreamDisabled(f"{self._table_name} has no enabled stream")
+            raise StreamDisabled(
+                f"{self._table_name} has no enabled stream", hint=enable_stream(self._table)
+            )
         view_type = str(stream.get("StreamViewType"))
         if view_type not in _VIEW_TYPES:
             raise ViewTypeUnsupported(
-                f"the stream of {self._table_name} has view type {view_type}, without new images"
+                f"the stream of {self._table_name} has view type {view_type}, without new images",
+                hint=change_view(self._table),
             )
         return str(arn), view_type
 

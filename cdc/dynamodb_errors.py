@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from botocore import exceptions as boto
 
+from cdc import guidance
 from cdc.errors import (
     AccessDenied,
     CdcError,
@@ -82,6 +83,12 @@ _NO_CREDENTIALS = (
     boto.ProfileNotFound,
     boto.SSOError,
     boto.LoginError,
+    boto.InvalidConfigError,
+)
+_AGENT = "container-role"  # the provider of EKS Pod Identity
+_AGENT_HINT = (
+    "EKS Pod Identity and ECS are asked at that address: does the add-on eks-pod-identity-agent "
+    "run on this node, and does a network policy or the host's network keep the pod from it?"
 )
 _NETWORK = (
     boto.HTTPClientError,
@@ -91,6 +98,7 @@ _NETWORK = (
 )
 _NO_REGION = (boto.NoRegionError, boto.InvalidRegionError, boto.EndpointProviderError)
 _TABLE_ACTIONS = {"DescribeTable", "DescribeKinesisStreamingDestination", "GetItem", "Scan"}
+_ANY_RESOURCE = {"lambda", "sts"}  # what a preflight asks there cannot be narrowed
 _STREAM_ACTIONS = {"DescribeStream", "DescribeStreamSummary", "ListShards"}
 # How the services begin what they say of a stream, not of a shard, that is missing.
 _NO_STREAM = ("Requested resource not found: Stream", "Stream ")
@@ -100,17 +108,31 @@ _MOST_CHARACTERS = 300
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What was asked of whom. `action` as in IAM without its `prefix`, e.g. GetRecords."""
+    """What was asked of whom. `action` as in IAM without its `prefix`, e.g. GetRecords.
+
+    `region_from`: the setting that the region came from.
+    """
 
     action: str
     resource: str
     region: str
     endpoint: str
     prefix: str = "dynamodb"
+    region_from: str = ""
 
     @property
     def table(self) -> str:
         return self.resource.rpartition(" of ")[2]
+
+    @property
+    def as_in_policies(self) -> str:
+        """The resource as a policy names it: tables and their streams, never shards."""
+        name = self.table.rpartition(" ")[2]
+        if self.prefix in _ANY_RESOURCE:
+            return "*"
+        if self.prefix == "kinesis":
+            return f"the Kinesis stream of {self.table}"
+        return f"table/{name}" if self.action in _TABLE_ACTIONS else f"table/{name}/stream/*"
 
     @property
     def where(self) -> str:
@@ -122,8 +144,9 @@ def translate(error: Exception, call: Call) -> CdcError:
     if isinstance(error, boto.ClientError):
         return _of_service(error, call)
     said = _first_line(str(error))
-    if isinstance(error, _NO_CREDENTIALS):
-        return CredentialsRejected(f"{call.where}: {said}")
+    if isinstance(error, _NO_CREDENTIALS) or _is_of_file(error):
+        hint = _AGENT_HINT if _AGENT in said else None
+        return CredentialsRejected(f"{call.where}: {said}", hint=hint)
     if isinstance(error, boto.SSLError):
         return SourceUnreachable(
             f"{call.where}: no trusted TLS connection to {call.endpoint}: {said}",
@@ -141,6 +164,11 @@ def translate(error: Exception, call: Call) -> CdcError:
     )
 
 
+def _is_of_file(error: Exception) -> bool:
+    """True for a file that could not be read: only a token of the credential chain is one."""
+    return isinstance(error, OSError) and error.filename is not None
+
+
 def _of_service(error: boto.ClientError, call: Call) -> CdcError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -153,10 +181,12 @@ def _of_service(error: boto.ClientError, call: Call) -> CdcError:
     if code in _INVALID and call.action == "GetShardIterator" and "did not come from" in said:
         kind = ShardNotFound  # a stream that was made anew has the name and the ARN of the old one
     hint = None
-    if kind is AccessDenied:
-        # Policies name streams, never shards.
-        where = call.resource if call.action in _TABLE_ACTIONS else f"the stream of {call.table}"
-        hint = f"allow {call.prefix}:{call.action} on {where}"
+    if code == "KMSAccessDeniedException":
+        hint = guidance.denied_key(call.table)
+    elif kind is AccessDenied:
+        hint = guidance.denied(call.prefix, call.action, call.as_in_policies)
+    if kind is Throttled:
+        hint = guidance.throttled(call.action)
     if kind is CredentialsRejected and "Signature" in code and "expired" in said.lower():
         hint = "check this machine's clock"
     if kind is SourceUnreachable:
@@ -174,9 +204,10 @@ def _kind_of_status(status: int) -> type[CdcError]:
 
 def _not_found(said: str, call: Call) -> CdcError:
     if call.action in _TABLE_ACTIONS:
+        name = call.table.rpartition(" ")[2]
         return TableNotFound(
             f"{call.where}: no such table",
-            hint=f"check the table's name, the region ({call.region or 'not set'}) and the account",
+            hint=guidance.no_table(name, call.region, call.region_from),
         )
     if call.action in _STREAM_ACTIONS or said.startswith(_NO_STREAM):
         return StreamDisabled(f"{call.where}: no such stream: {said}")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
+from cdc import live_files
 from cdc.accelerator import Accelerator, Engine
 from cdc.columns import Columns
 from cdc.errors import FileUnusable
@@ -50,17 +51,19 @@ def open_accelerator(
     if engine == "sqlite":
         from cdc.sqlite_accelerator import SqliteAccelerator
 
-        return SqliteAccelerator.open(path, dataset, keys=keys, create=create)
+        with live_files.opening(path):
+            return SqliteAccelerator.open(path, dataset, keys=keys, create=create)
     from cdc.duckdb_accelerator import DuckdbAccelerator
 
-    return DuckdbAccelerator.open(
-        path,
-        dataset,
-        keys=keys,
-        create=create,
-        memory_limit=memory_limit,
-        storage_version=storage_version,
-    )
+    with live_files.opening(path):
+        return DuckdbAccelerator.open(
+            path,
+            dataset,
+            keys=keys,
+            create=create,
+            memory_limit=memory_limit,
+            storage_version=storage_version,
+        )
 
 
 def sidecars(engine: Engine, path: Path) -> tuple[Path, ...]:
@@ -83,6 +86,21 @@ def fold_log(engine: Engine, path: Path) -> None:
         from cdc import duckdb_file
 
         duckdb_file.fold_log(path)
+
+
+def fold_overwrites(engine: Engine, log: Path) -> list[tuple[int, int]]:
+    """Ranges (offset, size) of a main file that folding this log writes over, as far as is known.
+
+    DuckDB writes where nothing is, but for its headers. Raises OSError.
+    """
+    _check_engine(engine)
+    if engine == "sqlite":
+        from cdc import sqlite_wal
+
+        return sqlite_wal.page_ranges(log)
+    from cdc import duckdb_blocks
+
+    return [(0, duckdb_blocks.PREAMBLE)]
 
 
 def examine(

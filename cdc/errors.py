@@ -91,7 +91,11 @@ class PositionLost(CdcError):
     """The stream cannot be read from the checkpoint any more."""
 
     exit_code = 6
-    hint = "the dataset's shard_not_found_behavior decides; a bootstrap repairs it"
+    hint = (
+        "shard_not_found_behavior decides: error waits for a person (a start with a newer "
+        "snapshot, or `snowmelt bootstrap --replace`), ready_before_load serves this file, "
+        "labelled stale, while a new one is loaded, ready_after_load loads first"
+    )
 
 
 class Trimmed(PositionLost):

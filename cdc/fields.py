@@ -9,7 +9,9 @@ parser of pages does not let through.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -21,16 +23,25 @@ from cdc.decode_input import Text
 from cdc.decode_sql import CANONICAL_NUMBER, PLAIN_NUMBER, decimal_pattern
 from cdc.layouts import Layout, Nested
 
-_BLOCK_BYTES = 4 * 1024 * 1024
+_BLOCK_BYTES = 1024 * 1024
 # A value of another type than its column's, as long as nothing is nested in it.
 _SINGLE = r'"(?:S|N|B)":"[^"\\{]*"|"BOOL":(?:true|false)|"NULL":true'
+
+
+@dataclass(frozen=True, slots=True)
+class Spared:
+    """Values of an attribute that are no cells: their places, and the pieces that they are in."""
+
+    name: str
+    places: pa.Array
+    pieces: pa.Array
 
 
 class Fields:
     """The fields of images. Raises ArrowInvalid for what is not UTF-8, or not lines at all.
 
-    A row is whole if each attribute has its cell. In a sound row, each attribute is where it is
-    looked for, and an attribute without a cell is none that its column could hold.
+    In a sound row, each attribute is where it is looked for, and an attribute without a cell is
+    none that its column could hold.
     """
 
     def __init__(self, images: Sequence[Text], layout: Layout) -> None:
@@ -39,7 +50,8 @@ class Fields:
         data = b"\n".join(images)
         self._signs = b'"\\' if b"\\" in data else b'"'
         self._fields, self._rows, self._skipped = _cut(data, len(layout.slots), images)
-        self._is_sound = self._is_whole = pa.repeat(pa.scalar(True), len(self._fields[0]))
+        self._is_sound = pa.repeat(pa.scalar(True), len(self._fields[0]))
+        self._spared: dict[int, Spared] = {}
         for field, slot in zip(self._fields, layout.slots, strict=True):
             if not slot.tag:
                 self._demand(pc.equal(field, pa.scalar(slot.prefix, pa.binary())))
@@ -65,7 +77,7 @@ class Fields:
                 is_canonical = pc.and_(is_canonical, pc.not_equal(cells, "-0"))
                 is_exact = pc.and_(is_exact, is_canonical)
         if is_exact.false_count:
-            self._spare(attribute, is_exact)
+            self._spare(column.name, attribute, is_exact)
             cells = pc.if_else(is_exact, cells, None)
         return cells
 
@@ -92,32 +104,45 @@ class Fields:
         others = pa.concat_arrays([self._rows.take(others), self._skipped])
         return places, self._rows.take(places), others
 
-    def misfits(self) -> tuple[pa.Array, pa.Array]:
-        """Places of sound rows that are not whole, and which images these are."""
-        places = pc.indices_nonzero(pc.and_not(self._is_sound, self._is_whole))
-        return places, places if self._rows is None else self._rows.take(places)
+    def rests(self) -> tuple[dict[int, str], Counter[str]]:
+        """What no cell of sound rows holds, by image; and how many values, by attribute.
+
+        NULL markers are not counted. To be asked when all cells have been read.
+        """
+        found: dict[int, list[str]] = {}
+        counts: Counter[str] = Counter()
+        for _, spared in sorted(self._spared.items()):
+            is_sound = self._is_sound.take(spared.places)
+            places, pieces = spared.places.filter(is_sound), spared.pieces.filter(is_sound)
+            images = places if self._rows is None else self._rows.take(places)
+            for image, piece in zip(images.to_pylist(), pieces.to_pylist(), strict=True):
+                found.setdefault(image, []).append(f"{piece.decode()[1:]}}}")
+                counts[spared.name] += not piece.endswith(b'{"NULL":true')
+        return {image: f"{{{','.join(members)}}}" for image, members in found.items()}, +counts
 
     def _demand(self, is_sound: pa.Array) -> None:
         self._is_sound = pc.and_(self._is_sound, is_sound)
 
-    def _spare(self, slot: int, is_exact: pa.Array) -> None:
+    def _spare(self, name: str, slot: int, is_exact: pa.Array) -> None:
         """Rows stay sound if what is no cell is a single value of this attribute."""
-        self._is_whole = pc.and_(self._is_whole, is_exact)
-        name, is_other = self._slots[slot].name, pc.invert(is_exact)
+        is_other = pc.invert(is_exact)
         others = self._fields[slot].filter(is_other)
-        is_single = _matches(others, f"{re.escape(name.decode())}(?:{_SINGLE})")
+        prefix = re.escape(self._slots[slot].name.decode())
+        is_single = _matches(others, f"{prefix}(?:{_SINGLE})")
         self._demand(pc.replace_with_mask(is_exact, is_other, is_single))
+        self._spared[slot] = Spared(name, pc.indices_nonzero(is_other), others)
 
     def _texts(self, slot: int) -> tuple[pa.Array, pa.Array]:
         """Values behind the prefix, and whether they are what stands there."""
         field, prefix = self._fields[slot], self._slots[slot].prefix
         is_exact = pc.and_(pc.starts_with(field, prefix), pc.ends_with(field, b'"'))
-        is_exact = pc.and_(is_exact, pc.greater(pc.binary_length(field), len(prefix)))
+        shortest = pa.scalar(len(prefix), pa.int32())
+        is_exact = pc.and_(is_exact, pc.greater(pc.binary_length(field), shortest))
         if is_exact.false_count:  # what is shorter than the prefix must not be cut
             field = pc.if_else(is_exact, field, pa.scalar(prefix + b'0"'))
         found = pc.binary_slice(field, len(prefix), -1)
         for sign in self._signs:
-            if bytes((sign,)) in _all_bytes(found):
+            if bytes((sign,)) in all_bytes(found):
                 is_clean = pc.invert(pc.match_substring(found, bytes((sign,))))
                 is_exact = pc.and_(is_exact, is_clean)
         return found.cast(pa.string()), is_exact
@@ -166,14 +191,14 @@ def _are_plain(texts: pa.Array) -> bool:
     """True if all of them are canonical numbers of 18 digits at most, without a sign."""
     lengths = pc.binary_length(texts)
     return (
-        _all_bytes(texts).isdigit()
+        all_bytes(texts).isdigit()
         and pc.max(lengths).as_py() <= len("9" * 18)
         and pc.min(lengths).as_py() > 0
         and not pc.any(pc.and_(pc.starts_with(texts, "0"), pc.greater(lengths, 1))).as_py()
     )
 
 
-def _all_bytes(texts: pa.Array) -> bytes:
+def all_bytes(texts: pa.Array) -> bytes:
     """All of them, one behind the other."""
     data = texts.buffers()[2]
     return b"" if data is None else data.to_pybytes()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from cdc.checkpoint import ShardProgress, shard_started_at
+from cdc.checkpoint import shard_started_at
 from cdc.lineage import Horizon, Shard, State, step
 from cdc.lineage_events import (
     ChildListed,
@@ -22,6 +22,7 @@ from cdc.lineage_events import (
     Unlisted,
 )
 from cdc.position import After, At, End, FromStart, Position, sequence_order
+from cdc.shard_progress import ShardProgress
 from cdc.source import ListedShard, ShardListing
 
 # Clocks may differ, and a position may be older than its shard's end.

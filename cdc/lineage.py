@@ -37,7 +37,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from cdc.checkpoint import MARGIN_SECONDS, RETENTION_SECONDS, ShardProgress, unread_since
+from cdc.checkpoint import MARGIN_SECONDS, RETENTION_SECONDS, unread_since
 from cdc.lineage_events import (
     ChildListed,
     EndReached,
@@ -54,6 +54,7 @@ from cdc.lineage_events import (
     Unlisted,
 )
 from cdc.position import After, At, End, FromStart, progress_order
+from cdc.shard_progress import ShardProgress
 from cdc.tip import TipProof
 
 # A stream's records live 24 h; Flink keeps finished shards twice that long, for late listings.

@@ -131,6 +131,14 @@ class ScanPace:
             self._spaced_until = now + self._spacing_seconds
             self._shrunk_at = self._eased_at = now
 
+    def told(self, segment: int) -> str:
+        """What is done about throttling now, for people."""
+        limit = self._segments[segment].limit
+        pages = "whole pages" if limit is None else f"pages of {limit} items"
+        apart = f", {self._spacing_seconds:.2g} s apart" if self._spacing_seconds else ""
+        bound = "" if self._max_rcu is None else f"; scan_max_rcu is {self._max_rcu:,g}"
+        return f"asking for {pages}, {self._window} at once{apart}{bound}"
+
     def _share(self) -> int | None:
         """Items that take a second's share of `max_rcu`; None if a whole page takes no more."""
         if self._max_rcu is None or self._max_rcu >= _PAGE_UNITS:

@@ -140,16 +140,13 @@ class SqliteAccelerator:
 
     def checkpoint(self) -> Checkpoint | None:
         """The committed checkpoint; None in a file without one."""
-        text, _ = self._state()
-        return None if text is None else checkpoints.decode(text)
+        with self._readers.lease() as connection, translated(self.path, "reading the checkpoint"):
+            return _read_checkpoint(connection)
 
     def row_count(self) -> int:
         """Items in the view. Counted by each commit, since count(*) reads the whole table."""
-        return self._state()[1]
-
-    def _state(self) -> tuple[str | None, int]:
-        with self._readers.lease() as connection, translated(self.path, "reading the checkpoint"):
-            return _read_state(connection)
+        with self._readers.lease() as connection, translated(self.path, "counting rows"):
+            return _read_row_count(connection)
 
     def columns(self) -> Columns:
         """The committed columns."""
@@ -254,17 +251,17 @@ class SqliteAccelerator:
             self._readers.lease() as connection,
             frozen_parts(self.path, connection, self._main, self._index, self._moves) as parts,
         ):
-            text, row_count = _read_state(connection)
-            if text is None:
+            checkpoint = _read_checkpoint(connection)
+            if checkpoint is None:
                 raise FileUnusable(f"{self.path}: freezing: the file holds no checkpoint yet")
             yield FrozenImage(
                 engine=self.engine,
                 engine_version=sqlite3.sqlite_version,
                 storage_version=STORAGE_VERSION,
-                checkpoint=checkpoints.decode(text),
+                checkpoint=checkpoint,
                 columns=_read_columns(connection),
                 keys=self.keys,
-                row_count=row_count,
+                row_count=_read_row_count(connection),
                 parts=parts,
             )
 
@@ -287,9 +284,14 @@ class SqliteAccelerator:
         self._lock.release()
 
 
-def _read_state(connection: sqlite3.Connection) -> tuple[str | None, int]:
-    ((text, row_count),) = connection.execute(schema.READ_STATE).fetchall()
-    return text, row_count
+def _read_checkpoint(connection: sqlite3.Connection) -> Checkpoint | None:
+    ((text, finished, _),) = connection.execute(schema.READ_STATE).fetchall()
+    return None if text is None else checkpoints.decode(text, finished)
+
+
+def _read_row_count(connection: sqlite3.Connection) -> int:
+    ((rows,),) = connection.execute(schema.READ_ROW_COUNT).fetchall()
+    return int(rows)
 
 
 def _read_columns(connection: sqlite3.Connection) -> Columns:

@@ -79,7 +79,7 @@ def _asked(image: Path, *, has_log: bool, counts: bool) -> Reopened:
         if "trouble" in found:
             return Reopened(trouble=found["trouble"])
         columns = columns_of([tuple(row) for row in found["columns"]])
-        return Reopened(checkpoints.decode(found["checkpoint"]), columns, found["rows"])
+        return Reopened(checkpoints.decode(*found["checkpoint"]), columns, found["rows"])
     except subprocess.TimeoutExpired:
         return Reopened(trouble="the process that reads it gave no answer")
     except (OSError, ValueError, KeyError, TypeError) as error:

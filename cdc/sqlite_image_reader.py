@@ -15,7 +15,10 @@ import sys
 from typing import Any
 from urllib.parse import quote
 
-_STATE = "SELECT checkpoint, row_count FROM _snowmelt_checkpoint"
+_STATE = (
+    "SELECT checkpoint, (SELECT shards FROM _snowmelt_finished), row_count"
+    " FROM _snowmelt_checkpoint"
+)
 _COLUMNS = "SELECT name, kind, scale FROM _snowmelt_columns ORDER BY ordinal"
 _COUNT = "SELECT count(*) FROM _snowmelt_rows"
 
@@ -25,7 +28,7 @@ def found(image: str, *, has_log: bool, everything: bool) -> dict[str, Any]:
     options = "mode=ro" if has_log else "mode=ro&immutable=1"
     connection = sqlite3.connect(f"file:{quote(image)}?{options}", uri=True, isolation_level=None)
     try:
-        ((checkpoint, rows),) = connection.execute(_STATE).fetchall()
+        ((checkpoint, finished, rows),) = connection.execute(_STATE).fetchall()
         columns = connection.execute(_COLUMNS).fetchall()
         if everything:
             ((verdict,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
@@ -34,7 +37,7 @@ def found(image: str, *, has_log: bool, everything: bool) -> dict[str, Any]:
             ((rows,),) = connection.execute(_COUNT).fetchall()
     except (sqlite3.Error, ValueError) as error:
         return {"trouble": str(error)}
-    return {"checkpoint": checkpoint, "columns": columns, "rows": rows}
+    return {"checkpoint": [checkpoint, finished], "columns": columns, "rows": rows}
 
 
 def main(arguments: list[str]) -> None:

@@ -4,6 +4,7 @@
     _snowmelt_rows         one row per item: `_h`, attribute columns, `_rest`
     _snowmelt_key          index on the key's columns, made when the scan has ended
     _snowmelt_checkpoint   one row: checkpoint as JSON, its version, number of items
+    _snowmelt_finished     its shards that were read to their end, as JSON
     _snowmelt_columns      the columns in the order in which they were added
     _snowmelt_counters     totals by name
     _snowmelt_quarantine   records that could not be decoded, with their position
@@ -40,6 +41,7 @@ _CREATE = f"""
 CREATE TABLE {ROWS} (_h BLOB NOT NULL PRIMARY KEY, _rest TEXT) WITHOUT ROWID;
 CREATE TABLE _snowmelt_checkpoint
   (id INTEGER PRIMARY KEY, version INTEGER, checkpoint TEXT, row_count INTEGER NOT NULL) STRICT;
+CREATE TABLE _snowmelt_finished (id INTEGER PRIMARY KEY, shards TEXT NOT NULL) STRICT;
 CREATE TABLE _snowmelt_columns
   (ordinal INTEGER PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, scale INTEGER NOT NULL)
   STRICT;
@@ -53,7 +55,13 @@ CREATE TABLE _snowmelt_meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT,
 INSERT INTO _snowmelt_checkpoint VALUES (1, NULL, NULL, 0)
 """
 
-READ_STATE = "SELECT checkpoint, row_count FROM _snowmelt_checkpoint"
+# The checkpoint in two texts, both NULL before the first commit.
+READ_STATE = (
+    "SELECT checkpoint, (SELECT shards FROM _snowmelt_finished), row_count"
+    " FROM _snowmelt_checkpoint"
+)
+READ_ROW_COUNT = "SELECT row_count FROM _snowmelt_checkpoint"
+WRITE_FINISHED = "INSERT OR REPLACE INTO _snowmelt_finished VALUES (1, ?)"
 WRITE_STATE = "UPDATE _snowmelt_checkpoint SET version = ?, checkpoint = ?, row_count = ?"
 READ_COLUMNS = "SELECT name, kind, scale FROM _snowmelt_columns ORDER BY ordinal"
 ADD_COLUMN_ROW = "INSERT INTO _snowmelt_columns (name, kind, scale) VALUES (?, ?, ?)"

@@ -24,6 +24,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from cdc import live_files
+
 WAL_HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
 
@@ -102,11 +104,33 @@ def ends_in_commit(descriptor: int, state: WalState) -> bool:
     return is_commit and salt == frame_salt == state.salt and (sum_1, sum_2) == state.frame_checksum
 
 
+def page_ranges(log: Path) -> list[tuple[int, int]]:
+    """Where the pages of a log lie in the main file: (offset, size) of each run of neighbours."""
+    with log.open("rb") as file:
+        header = file.read(WAL_HEADER_BYTES)
+        if len(header) < WAL_HEADER_BYTES:
+            return []
+        (page_size,) = struct.unpack_from(">I", header, 8)
+        pages: set[int] = set()
+        while len(frame := file.read(FRAME_HEADER_BYTES)) == FRAME_HEADER_BYTES:
+            pages.add(int.from_bytes(frame[:4], "big"))
+            file.seek(page_size, os.SEEK_CUR)
+    ranges: list[tuple[int, int]] = []
+    for page in sorted(pages - {0}):
+        offset = (page - 1) * page_size
+        if ranges and sum(ranges[-1]) == offset:
+            ranges[-1] = ranges[-1][0], ranges[-1][1] + page_size
+        else:
+            ranges.append((offset, page_size))
+    return ranges
+
+
 class WalIndex:
     """The open wal-index of a database that has at least one connection."""
 
     def __init__(self, database: Path) -> None:
         self._descriptor = os.open(f"{database}-shm", os.O_RDONLY)
+        self._live = live_files.note(database)
 
     def state(self) -> WalState | None:
         """The last commit, or None while a commit is writing the header."""
@@ -115,3 +139,4 @@ class WalIndex:
     def close(self) -> None:
         """Only after every connection of this process to the database is closed."""
         os.close(self._descriptor)
+        live_files.forget(self._live)

@@ -7,7 +7,7 @@ written in the order of their identity, so that neighbours meet on the same page
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,16 +21,21 @@ from cdc.batch import Batch, Poison, schema_of
 from cdc.checkpoint import Checkpoint
 from cdc.columns import Columns
 from cdc.keys import KeySchema
+from cdc.shard_progress import ShardProgress, encode_shards, finished
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a commit needs of the one before. `indexed`: names of the columns of the key's index."""
+    """What a commit needs of the one before. `indexed`: names of the columns of the key's index.
+
+    `finished`: the shards that the file holds as read to their end.
+    """
 
     columns: Columns
     row_count: int
     is_scanning: bool
     indexed: tuple[str, ...]
+    finished: Mapping[str, ShardProgress]
 
 
 class Writes:
@@ -53,11 +58,13 @@ class Writes:
     def _learn(self) -> Known:
         execute = self._connection.execute
         columns = schema.columns_of(execute(schema.READ_COLUMNS).fetchall())
-        ((text, row_count),) = execute(schema.READ_STATE).fetchall()
-        is_scanning = text is None or checkpoints.decode(text).scan.ended_at is None
+        ((text, apart, row_count),) = execute(schema.READ_STATE).fetchall()
+        held = None if text is None else checkpoints.decode(text, apart)
+        is_scanning = held is None or held.scan.ended_at is None
         ((has_index,),) = execute(schema.HAS_KEY_INDEX).fetchall()
         indexed = schema.key_columns(self._keys, columns) if has_index else ()
-        return Known(columns, row_count, is_scanning, indexed)
+        ended = finished(held.shards if held else {})
+        return Known(columns, row_count, is_scanning, indexed, ended)
 
     def apply(self, batch: Batch, checkpoint: Checkpoint) -> Known:
         """Write changes, the newest state over older, and the checkpoint."""
@@ -140,9 +147,12 @@ class Writes:
             counts["quarantined"] = self._quarantine(batch.poison)
         if counts:
             self._connection.executemany(schema.COUNT_UP, counts.items())
-        text = checkpoints.encode(checkpoint)
+        text = checkpoints.encode_unfinished(checkpoint)
         self._connection.execute(schema.WRITE_STATE, (checkpoint.version, text, known.row_count))
-        return replace(known, is_scanning=is_scanning)
+        ended = finished(checkpoint.shards)
+        if ended != known.finished:
+            self._connection.execute(schema.WRITE_FINISHED, [encode_shards(ended)])
+        return replace(known, is_scanning=is_scanning, finished=ended)
 
     def _quarantine(self, poison: Iterable[Poison]) -> int:
         rows = [(record.shard_id, record.sequence, record.reason, record.raw) for record in poison]

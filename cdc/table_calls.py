@@ -12,8 +12,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from cdc.aws import AwsClients, AwsParams, Service, ServiceClock
-from cdc.errors import CredentialsRejected, SourceUnreachable
+from cdc.aws import AwsClients, AwsParams, Service, ServiceClock, chain_faults, region_of
+from cdc.errors import CredentialsRejected, Degraded, SourceUnreachable
 from cdc.keys import KeyAttribute, KeySchema
 from cdc.listing import keep_to_budget
 from cdc.source import RawPage
@@ -114,11 +114,12 @@ class TableCalls:
         from cdc.dynamodb_errors import Call, translate
 
         prefix = "kinesis" if service == "kinesis" else "dynamodb"
-        call = Call(action, resource, self._params.region or "", self._endpoint(service), prefix)
+        region, said_by = region_of(self._params)
+        call = Call(action, resource, region or "", self._endpoint(service), prefix, said_by)
         try:
             client = self._clients.get(service)
             region, endpoint = client.meta.region_name or "", client.meta.endpoint_url
-            call = Call(action, resource, region, endpoint, prefix)
+            call = Call(action, resource, region, endpoint, prefix, said_by)
             return ask()
         except DamagedAnswer as error:
             raise SourceUnreachable(f"{call.where}: {call.endpoint} sent {error}") from error
@@ -126,6 +127,9 @@ class TableCalls:
             translated = translate(error, call)
             if isinstance(translated, CredentialsRejected):
                 self._clients.reset()  # credentials that were renewed since must be found
+            if isinstance(translated, Degraded):
+                hints = (translated.hint, *chain_faults(self._params))
+                translated.hint = "; ".join(hints)
             raise translated from error
 
     def _endpoint(self, service: Service) -> str:

@@ -66,10 +66,11 @@ def restore(bucket: Path, dataset: str, target: Path, snapshot: str | None = Non
 def restore_part(home: Path, header: dict[str, Any], part: dict[str, Any], file: Any) -> None:
     file.truncate(part["length"])  # holes stay zero
     algorithm, size, entries = header["digest_algorithm"], part["block_size"], bytearray()
-    for manifest, offset, expected in part["segments"]:
+    for manifest, offset, frames, expected in part["segments"]:
         count = min(part["segment_entries"], part["block_count"] - len(entries) // ENTRY.size)
         path = home / "snapshots" / header["manifests"][manifest] / "manifest"
-        entries += check(cut(path, offset, count * ENTRY.size), algorithm, expected, "map")
+        segment = cut(path, offset, count * ENTRY.size + frames * 32)
+        entries += check(segment, algorithm, expected, "map")[: count * ENTRY.size]
     check(b"".join(e[7] for e in ENTRY.iter_unpack(entries)), algorithm, part["root"], "map")
     at = 0
     for number, entry in enumerate(ENTRY.iter_unpack(entries)):

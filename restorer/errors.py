@@ -51,7 +51,10 @@ class CheckpointExpired(RestoreError):
     """The stream no longer holds, or soon will not hold, what follows the newest state."""
 
     exit_code = 6
-    hint = "set shard_not_found_behavior to ready_after_load, or run `snowmelt bootstrap --replace`"
+    hint = (
+        "publish a newer snapshot, or set shard_not_found_behavior to ready_before_load (serves "
+        "this file meanwhile) or ready_after_load, or run `snowmelt bootstrap --replace`"
+    )
 
 
 class Unreadable(RestoreError):

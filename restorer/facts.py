@@ -18,6 +18,9 @@ NearExpired = Literal["recover", "try_resume"]
 ShardNotFound = Literal["error", "ready_before_load", "ready_after_load"]
 OnFailure = Literal["warn", "retry", "fallback"]
 
+# Stored bytes a second of a whole restore: a modest guess for a small node.
+ASSUMED_THROUGHPUT = 60e6
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -69,13 +72,13 @@ class Trouble:
 class Published:
     """What the bucket offers. `candidates`: newest first; `current`: where followers should be.
 
-    `epoch`: of the bootstrap that `current` goes back to, where it was worth a request.
+    `lineage`: of `current`, where it was worth a request.
     """
 
     candidates: tuple[Candidate, ...] = ()
     current: str | None = None
     lineage_id: str | None = None
-    epoch: str | None = None
+    lineage: Lineage | None = None
     hold: str | None = None
     trouble: Trouble | None = None
     rollbacks: tuple[Rollback, ...] = ()
@@ -146,9 +149,12 @@ class LocalFile:
             return False
         return self.lineage.id != rollback.lineage_id or self.version > rollback.version
 
-    def is_superseded_by(self, epoch: str | None) -> bool:
+    def is_superseded_by(self, published: Lineage | None) -> bool:
         """True if the table was bootstrapped again since: what follows is published elsewhere."""
-        return epoch is not None and self.lineage is not None and self.lineage.epoch < epoch
+        if published is None or self.lineage is None:
+            return False
+        is_same_table = self.lineage.table_id == published.table_id
+        return is_same_table and self.lineage.epoch < published.epoch
 
     def _is_like(self, candidate: Candidate) -> bool:
         lineage = self.lineage
@@ -223,11 +229,15 @@ class Rejection:
 class Facts:
     """What was measured or guessed. `bootstrap_read_units`: None where the table is not known.
 
-    `throughput_bytes_per_second` is of the download; 60 MB/s is a modest guess for a small node.
+    `throughput_bytes_per_second`: stored bytes of a whole restore, until the file can be served.
+    `catch_up_rate`: how many seconds of changes are read in one. `source`: table id and stream ARN
+    of the configured table, "" for no stream, where they are known.
     """
 
     now: float
     free_bytes: int
-    throughput_bytes_per_second: float = 60e6
+    throughput_bytes_per_second: float = ASSUMED_THROUGHPUT
+    catch_up_rate: float = 60.0
     bootstrap_read_units: float | None = None
+    source: tuple[str, str] | None = None
     rejected: tuple[Rejection, ...] = ()

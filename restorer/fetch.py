@@ -2,36 +2,35 @@
 
     ranged read -> frame -> plain bytes -> digest of each block -> positioned write
 
-Eight threads by default: decompression, digests and file I/O leave Python's lock. A thread holds
-one read (8 MiB) and the frames of one write (4 MiB), so memory is bounded by the number of threads.
-A file gets its length first and stays sparse where the map has holes. The first error stops the
-other threads. Files that a killed fetch left are gone on with: what they hold is checked like what
-is fetched, and only the rest is asked for.
+Threads wait for the store together, as many as bring something (`restorer.line`); as many as there
+are cores unpack, check and write, because more would only wait for Python's lock. What is read and
+not yet written is bounded in bytes. A file gets its length first and stays sparse where the map has
+holes. The first error stops the other threads. What is in the files already (`restorer.seed`) is
+not asked for.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdc.errors import FileUnusable
-from restorer.errors import NoSpace
-from restorer.plan import BlockRun, Frame, Plan, RangedRead
-from snapshotter.digest import digest
-from snapshotter.errors import Corrupt
-from snapshotter.format import DigestAlgorithm, Header
-from snapshotter.frames import open_frame
+from restorer.bandwidth import Bandwidth
+from restorer.line import SPARE, Job, Line, Patience
+from restorer.plan import Frame, Plan
+from restorer.stock import Stock
+from restorer.writing import Unpacker, open_part, write_failed
+from snapshotter.errors import StoreUnreachable
 from snapshotter.store import ObjectStore
 
-THREADS = 8
-_WRITE_BYTES = 4 * 1024 * 1024
-_WRITE_PIECES = 512  # half of the longest vector that Linux takes in one write
+__all__ = ["THREADS", "Fetched", "Progress", "fetch", "open_part", "write_failed"]
+
+# More would not fit into the bytes that are held; each keeps some memory of its own.
+THREADS = 6
 
 Progress = Callable[[int, int], None]
 
@@ -40,13 +39,15 @@ Progress = Callable[[int, int], None]
 class Fetched:
     """What was done. `bytes_fetched` includes gaps between frames that were read along.
 
-    `bytes_kept`: stored bytes of what the files held already.
+    `bytes_kept` and `bytes_seeded`: stored bytes of what the files held already, and of what was
+    copied from another file.
     """
 
     bytes_fetched: int
     bytes_written: int
     blocks: int
     bytes_kept: int = 0
+    bytes_seeded: int = 0
 
 
 def fetch(
@@ -54,63 +55,84 @@ def fetch(
     plan: Plan,
     files: Sequence[Path],
     *,
+    stock: Stock | None = None,
     threads: int = THREADS,
+    bandwidth: Bandwidth | None = None,
+    patience: Patience | None = None,
     progress: Progress | None = None,
 ) -> Fetched:
-    """Fill `files`, one for each part of the plan; they are created unless all are there.
+    """Fill `files`, one for each part of the plan, with what is not in stock.
 
-    `progress` gets the bytes fetched or kept so far and those of all, from one thread at a time.
+    `progress` gets the bytes fetched or there so far and those of all, from one thread at a time.
     Raises Corrupt (naming object, snapshot and block), ObjectMissing, NoSpace, FileUnusable and the
     store's errors.
     """
     tally = _Tally(plan.download_bytes, progress)
-    with ExitStack() as opened:
-        is_resumed = all(path.exists() for path in files)
-        descriptors: list[int] = []
-        for path, part in zip(files, plan.header.parts, strict=True):
-            descriptors.append(_opened(path, part.length))
-            opened.callback(os.close, descriptors[-1])
 
-        def is_there(frame: Frame) -> bool:
-            there = all(_holds(descriptors[run.part], run, plan.header) for run in frame.runs)
-            if there:
-                tally.keep(frame.entry.stored)
-            return there
+    def is_there(frame: Frame) -> bool:
+        there = stock is not None and stock.has(frame)
+        if stock is not None and there:
+            tally.spare(frame.entry.stored, is_seeded=stock.is_seeded(frame))
+        return there
 
-        reads = _Reads(plan.reads(is_there if is_resumed else None))
-
-        def work() -> None:
-            while (read := reads.next()) is not None:
-                data = store.get_range(read.key, read.offset, read.length)
-                blocks = _checked(read, data, plan.header, store.url)
-                tally.add(len(data), *_written(blocks, descriptors, files))
-
-        with ThreadPoolExecutor(threads, thread_name_prefix="fetch") as pool:
-            workers = [pool.submit(work) for _ in range(threads)]
-            try:
-                wait(workers, return_when=FIRST_EXCEPTION)
-            finally:
-                reads.stop()
-        for worker in workers:
-            worker.result()
+    reads = plan.reads(None if stock is None or stock.is_empty else is_there)
+    with _descriptors(files, plan) as descriptors:
+        line = Line(reads, threads, patience or Patience())
+        unpacker = Unpacker(plan.header, store.url, files, descriptors)
+        worker = _Worker(store, line, unpacker, tally, bandwidth)
+        # Daemons: one may still wait for an answer that no longer counts.
+        for number in range(threads + SPARE):
+            threading.Thread(target=worker.run, name=f"fetch-{number}", daemon=True).start()
+        try:
+            line.wait()
+        finally:
+            line.settle()
     return tally.total()
 
 
-class _Reads:
-    """The reads still to be done; each thread takes the next."""
+@contextmanager
+def _descriptors(files: Sequence[Path], plan: Plan) -> Iterator[list[int]]:
+    with ExitStack() as opened:
+        found: list[int] = []
+        for path, part in zip(files, plan.header.parts, strict=True):
+            found.append(open_part(path, part.length))
+            opened.callback(os.close, found[-1])
+        yield found
 
-    def __init__(self, reads: Iterator[RangedRead]) -> None:
-        self._reads = reads
-        self._lock = threading.Lock()
-        self._stopped = False
 
-    def next(self) -> RangedRead | None:
-        with self._lock:
-            return None if self._stopped else next(self._reads, None)
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """What each thread does until nothing is left."""
 
-    def stop(self) -> None:
-        with self._lock:
-            self._stopped = True
+    store: ObjectStore
+    line: Line
+    unpacker: Unpacker
+    tally: _Tally
+    bandwidth: Bandwidth | None
+
+    def run(self) -> None:
+        while (job := self.line.next()) is not None:
+            read = job.read
+            try:
+                if self.bandwidth is not None:
+                    self.line.pause(job, self.bandwidth.reserve(read.length))
+                started = time.monotonic()
+                data = self.store.get_range(read.key, read.offset, read.length)
+            except StoreUnreachable as error:
+                self.line.failed(job, error)
+            except BaseException as error:  # noqa: BLE001 - raised where the fetch was asked for
+                self.line.gave_up(job, error)
+            else:
+                if self.line.arrived(job, time.monotonic() - started):
+                    self._write(job, data)
+
+    def _write(self, job: Job, data: bytes) -> None:
+        try:
+            self.tally.add(len(data), *self.unpacker.write(job.read, data))
+        except BaseException as error:  # noqa: BLE001 - as above
+            self.line.stop(error)
+        finally:
+            self.line.written(job)
 
 
 class _Tally:
@@ -120,7 +142,7 @@ class _Tally:
         self._to_fetch = total
         self._progress = progress
         self._lock = threading.Lock()
-        self._fetched = self._written = self._blocks = self._kept = 0
+        self._fetched = self._written = self._blocks = self._kept = self._seeded = 0
 
     def add(self, fetched: int, written: int, blocks: int) -> None:
         with self._lock:
@@ -129,112 +151,16 @@ class _Tally:
             self._blocks += blocks
             self._report()
 
-    def keep(self, size: int) -> None:
+    def spare(self, size: int, *, is_seeded: bool) -> None:
         with self._lock:
-            self._kept += size
+            self._kept += 0 if is_seeded else size
+            self._seeded += size if is_seeded else 0
             self._report()
 
     def total(self) -> Fetched:
-        return Fetched(self._fetched, self._written, self._blocks, self._kept)
+        return Fetched(self._fetched, self._written, self._blocks, self._kept, self._seeded)
 
     def _report(self) -> None:
         if self._progress is not None:
-            self._progress(min(self._fetched + self._kept, self._to_fetch), self._to_fetch)
-
-
-def _checked(
-    read: RangedRead, data: bytes, header: Header, url: str
-) -> Iterator[tuple[BlockRun, memoryview]]:
-    """Every run of blocks of a read whose digests are right, in the order of the plan."""
-    algorithm = header.digest_algorithm
-    for entry, runs in read.frames:
-        at = entry.offset - read.offset
-        try:
-            plain = memoryview(open_frame(entry, data[at : at + entry.stored]))
-        except Corrupt as error:
-            raise _damaged(read, runs[0], 0, header, url, str(error)) from error
-        for run in runs:
-            blocks = plain[run.frame_offset : run.frame_offset + run.size]
-            found = _digests(blocks, run, algorithm)
-            for number, pair in enumerate(zip(found, run.digests, strict=True)):
-                if pair[0] != pair[1]:
-                    why = "the block does not match its digest"
-                    raise _damaged(read, run, number, header, url, why)
-            yield run, blocks
-
-
-def _digests(blocks: memoryview, run: BlockRun, algorithm: DigestAlgorithm) -> list[bytes]:
-    starts = range(0, run.size, run.block_size)
-    return [digest(blocks[start : start + run.block_size], algorithm) for start in starts]
-
-
-def _holds(descriptor: int, run: BlockRun, header: Header) -> bool:
-    """True if the file has every block of the run, as it should be."""
-    blocks = memoryview(os.pread(descriptor, run.size, run.file_offset))
-    whole = len(blocks) == run.size
-    return whole and tuple(_digests(blocks, run, header.digest_algorithm)) == run.digests
-
-
-def _damaged(
-    read: RangedRead, run: BlockRun, number: int, header: Header, url: str, why: str
-) -> Corrupt:
-    block = f"block {run.number + number} of {header.parts[run.part].name}"
-    where = f"{block}, snapshot {header.snapshot_id}"
-    return Corrupt(f"{url}/{read.key} is damaged: {why} ({where})")
-
-
-def _written(
-    runs: Iterator[tuple[BlockRun, memoryview]], descriptors: list[int], files: Sequence[Path]
-) -> tuple[int, int]:
-    """Write runs of blocks, neighbours in one call. Returns bytes and blocks."""
-    written = count = size = 0
-    pending: list[memoryview] = []
-    part = start = 0
-    for run, blocks in runs:
-        joins = run.part == part and run.file_offset == start + size
-        if pending and not (joins and size < _WRITE_BYTES and len(pending) < _WRITE_PIECES):
-            _write(descriptors[part], pending, start, files[part])
-            pending, size = [], 0
-        if not pending:
-            part, start = run.part, run.file_offset
-        pending.append(blocks)
-        size += run.size
-        written += run.size
-        count += len(run.digests)
-    if pending:
-        _write(descriptors[part], pending, start, files[part])
-    return written, count
-
-
-def _write(descriptor: int, pieces: list[memoryview], offset: int, path: Path) -> None:
-    try:
-        done = os.pwritev(descriptor, pieces, offset)
-        size = sum(map(len, pieces))
-        if done < size:
-            # A signal or a full disk cuts a write short; the second call tells which.
-            rest = memoryview(b"".join(pieces))
-            while done < size:
-                done += os.pwrite(descriptor, rest[done:], offset + done)
-    except OSError as error:
-        raise write_failed(path, error) from error
-
-
-def _opened(path: Path, length: int) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags, 0o644)
-        try:
-            os.ftruncate(descriptor, length)
-        except OSError:
-            os.close(descriptor)
-            raise
-    except OSError as error:
-        raise write_failed(path, error) from error
-    return descriptor
-
-
-def write_failed(path: Path, error: OSError) -> NoSpace | FileUnusable:
-    """The named error for a failed write below the target."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoSpace(f"no space left while writing {path}")
-    return FileUnusable(f"cannot write {path}: {error.strerror}")
+            done = self._fetched + self._kept + self._seeded
+            self._progress(min(done, self._to_fetch), self._to_fetch)

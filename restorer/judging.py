@@ -1,7 +1,8 @@
 """Each candidate's age on arrival, and why it cannot be taken: first half of the decision, pure.
 
-A snapshot is judged for the moment at which its download will have ended, because one that expires
-while it is being fetched cannot be resumed from. What would be rejected after the download (another
+A snapshot's age is that at the moment at which its restore will have ended. Its horizon has to lie
+behind the moment at which the stream will have been caught up with besides, because one that
+expires on the way cannot be resumed from. What would be rejected after the download (another
 engine, an unreadable storage version, a quarantined state, one found damaged) is rejected here.
 """
 
@@ -15,6 +16,7 @@ from restorer.facts import Candidate, Facts, LocalFile, Policy, Published, Selec
 
 Age = Literal["fresh", "near_expired", "expired"]
 
+FOREIGN = 3
 DAMAGED = 5
 UNREADABLE = 11
 NOTHING = 4
@@ -25,12 +27,14 @@ class Judged:
     """A candidate, its age on arrival and why it cannot be taken (None if it can).
 
     `exit_code`: what a one-shot command ends with if this was the reason for having nothing.
+    `download_seconds`: of the restore; `catch_up_seconds`: of reading the changes since.
     """
 
     candidate: Candidate
     age: Age
     age_seconds: float | None
     download_seconds: float
+    catch_up_seconds: float = 0.0
     unusable: str | None = None
     exit_code: int = NOTHING
 
@@ -61,12 +65,24 @@ def judge(
     for candidate in published.candidates:
         is_released = is_released or candidate.snapshot_id == published.current
         seconds = candidate.stored_bytes / facts.throughput_bytes_per_second
-        age, on_arrival = age_of(candidate, facts.now + seconds, policy)
+        arrival = facts.now + seconds
+        age, on_arrival = age_of(candidate, arrival, policy)
+        catch_up = _catch_up_seconds(on_arrival, policy, facts)
+        until = candidate.resumable_until
+        if catch_up and until is not None and arrival + catch_up >= until:
+            age = "expired"
         reason, exit_code = _unusable(candidate, published, policy, facts, selection)
         if reason is None and not is_released:
             reason = "newer than the snapshot that followers should be at"
-        judged.append(Judged(candidate, age, on_arrival, seconds, reason, exit_code))
+        judged.append(Judged(candidate, age, on_arrival, seconds, catch_up, reason, exit_code))
     return tuple(judged)
+
+
+def _catch_up_seconds(age: float | None, policy: Policy, facts: Facts) -> float:
+    """How long the changes since the snapshot take to read, by a node that reads them."""
+    if age is None or policy.role != "central" or policy.refresh_seconds is not None:
+        return 0.0
+    return max(0.0, age) / facts.catch_up_rate
 
 
 def _unusable(

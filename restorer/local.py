@@ -41,7 +41,7 @@ def inspect_local(path: Path, dataset: str) -> LocalFile:
     except FileEmpty:
         return LocalFile()
     except (FileUnusable, FormatUnknown) as error:
-        return _unreadable(origin, str(error))
+        return unreadable_file(origin, str(error))
     if checkpoint is None:
         return LocalFile()  # ours and empty: the bootstrap ended before its first commit
     return local_file(checkpoint, None if origin is None else origin.snapshot_id)
@@ -61,8 +61,8 @@ def local_file(checkpoint: Checkpoint, snapshot_id: str | None = None) -> LocalF
     )
 
 
-def _unreadable(origin: Origin | None, problem: str) -> LocalFile:
-    # A file that was restored here is ours even when it is damaged: it may be replaced.
+def unreadable_file(origin: Origin | None, problem: str) -> LocalFile:
+    """The facts of a file that does not open: one that was restored here is ours all the same."""
     lineage = None if origin is None else origin.lineage
     return LocalFile(exists=True, lineage=lineage, problem=problem)
 

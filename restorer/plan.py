@@ -1,26 +1,37 @@
 """From the maps of a snapshot to ranged reads: what to fetch, in which order, and how much.
 
 The reads are made window by window while they are consumed, because the entries of a large map
-would take more memory than all of the download: a window is 32 segments of 1,024 blocks of one
-part. Inside a window frames are taken in the order in which they lie in their packs, which is file
-order where a pack is a base; neighbours share a read of up to 8 MiB, and a frame of several blocks
-is read once. Holes are not read: the restored file is sparse there. Pure.
+would take more memory than all of the download: a window is 32,768 blocks of one part. Inside a
+window frames are taken in the order in which they lie in their packs, which is file order where a
+pack is a base; neighbours share a read of up to 12 MiB, and a frame of several blocks is read once.
+Holes are not read: the restored file is sparse there. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import NamedTuple
 
 from snapshotter import codec
-from snapshotter.format import DATA, ENTRY_BYTES, Header, MapEntry, PartMap
+from snapshotter.digest import segment_digests
+from snapshotter.format import (
+    DATA,
+    ENTRY_BYTES,
+    FramePlace,
+    Header,
+    MapEntry,
+    PartMap,
+    Segment,
+    SegmentRef,
+)
+from snapshotter.runs import Run
 
-READ_BYTES = 8 * 1024 * 1024
+# A pack of 64 MiB is read by six requests.
+READ_BYTES = 12 * 1024 * 1024
 # A request costs about as much time as 64 KiB more of an answer.
 GAP_BYTES = 64 * 1024
-_WINDOW_SEGMENTS = 32
+_WINDOW_ENTRIES = 32 * 1024
 # What the file system itself and the engine's first open take.
 _SLACK_BYTES = 4 * 1024 * 1024
 
@@ -29,22 +40,34 @@ class BlockRun(NamedTuple):
     """Neighbouring blocks of a part that are neighbours in their frame too: one piece of bytes.
 
     `number`: of the first block. All have `block_size` bytes, but for the last, which has the rest.
+    Their digests stay in the map, where they begin at the entry `first` of `entries`.
     """
 
     part: int
     number: int
+    blocks: int
     file_offset: int
     size: int
     block_size: int
     frame_offset: int
-    digests: tuple[bytes, ...]
+    entries: bytes
+    first: int
+
+    @property
+    def digests(self) -> list[bytes]:
+        """One for each block."""
+        return segment_digests(self.entries, self.first, self.blocks)
 
 
 class Frame(NamedTuple):
-    """A frame and the blocks wanted from it; `entry` says how it is stored."""
+    """A frame and the blocks wanted from it; `entry` says how it is stored.
+
+    `digest`: of its stored bytes, empty for a frame of one block, which has its own.
+    """
 
     entry: MapEntry
     runs: tuple[BlockRun, ...]
+    digest: bytes
 
 
 class RangedRead(NamedTuple):
@@ -64,7 +87,7 @@ class Plan:
     """
 
     header: Header
-    segments: tuple[tuple[bytes, ...], ...]
+    segments: tuple[tuple[Segment, ...], ...]
     download_bytes: int
     data_bytes: int
     blocks: int
@@ -84,14 +107,11 @@ class Plan:
         for ordinal, (part, segments) in enumerate(
             zip(self.header.parts, self.segments, strict=True)
         ):
-            for first in range(0, len(segments), _WINDOW_SEGMENTS):
-                window = slice(first, first + _WINDOW_SEGMENTS)
-                refs = part.segments[window]
-                entries = [
-                    codec.decode_segment(data, ref, part, self.header)
-                    for ref, data in zip(refs, segments[window], strict=True)
-                ]
-                frames = _frames(ordinal, part, refs[0].first, entries)
+            step = max(1, _WINDOW_ENTRIES // part.segment_entries)
+            for first in range(0, len(segments), step):
+                window = slice(first, first + step)
+                pairs = zip(part.segments[window], segments[window], strict=True)
+                frames = _frames(self.header, ordinal, pairs)
                 if is_there is None:
                     yield from _coalesced(self.header, frames, GAP_BYTES)
                 else:
@@ -99,18 +119,18 @@ class Plan:
                     yield from _coalesced(self.header, missing, 0)
 
 
-def make_plan(header: Header, segments: Sequence[Sequence[bytes]]) -> Plan:
-    """The plan for a header and the encoded segments of each of its parts, in the parts' order."""
+def make_plan(header: Header, segments: Sequence[Sequence[Segment]]) -> Plan:
+    """The plan for a header and the segments of each of its parts, in the parts' order."""
     blocks = holes = data_bytes = 0
-    for part, encoded in zip(header.parts, segments, strict=True):
+    for part, checked in zip(header.parts, segments, strict=True):
         # The kind is the first byte of each entry: counting it needs no decoding.
-        data = sum(segment[::ENTRY_BYTES].count(DATA) for segment in encoded)
+        data = sum(segment.entries[::ENTRY_BYTES].count(DATA) for segment in checked)
         blocks += data
         holes += part.block_count - data
         data_bytes += min(data * max(part.block_size, part.preamble), part.length)
     return Plan(
         header=header,
-        segments=tuple(tuple(encoded) for encoded in segments),
+        segments=tuple(tuple(checked) for checked in segments),
         download_bytes=header.stored_bytes,
         data_bytes=data_bytes,
         blocks=blocks,
@@ -119,60 +139,42 @@ def make_plan(header: Header, segments: Sequence[Sequence[bytes]]) -> Plan:
 
 
 def _frames(
-    ordinal: int, part: PartMap, first: int, window: Sequence[Sequence[MapEntry]]
+    header: Header, ordinal: int, window: Iterable[tuple[SegmentRef, Segment]]
 ) -> list[Frame]:
     """The frames of a window, in the order in which they lie in their packs."""
-    frames: dict[tuple[int, ...], tuple[MapEntry, list[BlockRun]]] = {}
-    for entry, number, digests in _runs(first, window):
-        where = (entry.pack, entry.offset, entry.stored, entry.raw, entry.codec)
-        run = _run(ordinal, part, entry, number, digests)
-        frames.setdefault(where, (entry, []))[1].append(run)
-    return [Frame(entry, tuple(runs)) for _, (entry, runs) in sorted(frames.items())]
+    found: dict[tuple[int, ...], tuple[MapEntry, list[BlockRun]]] = {}
+    digests: dict[FramePlace, bytes] = {}
+    for ref, segment in window:
+        runs, frames = codec.checked_runs(segment, ref, header.parts[ordinal], header)
+        digests |= frames
+        for run in runs:
+            entry = run.entry
+            own = _block_run(header.parts[ordinal], ordinal, ref, segment, run)
+            # What a map says of one place in two ways are two frames: one will not have its digest.
+            where = (entry.pack, entry.offset, entry.stored, entry.raw, entry.codec)
+            found.setdefault(where, (entry, []))[1].append(own)
+    return [
+        Frame(entry, tuple(runs), digests.get((entry.pack, entry.offset), b""))
+        for _, (entry, runs) in sorted(found.items())
+    ]
 
 
-def _runs(
-    first: int, window: Sequence[Sequence[MapEntry]]
-) -> Iterator[tuple[MapEntry, int, list[bytes]]]:
-    """The first entry of each run, its block number, and the run's digests."""
-    opening: MapEntry | None = None
-    digests: list[bytes] = []
-    opened_at = 0
-    for number, entry in enumerate(chain.from_iterable(window), first):
-        if opening is not None and _follows(opening, entry, number - opened_at):
-            digests.append(entry.digest)
-            continue
-        if opening is not None:
-            yield opening, opened_at, digests
-        opening = entry if entry.kind == DATA else None
-        opened_at, digests = number, [entry.digest]
-    if opening is not None:
-        yield opening, opened_at, digests
-
-
-def _follows(opening: MapEntry, entry: MapEntry, distance: int) -> bool:
-    """True if the entry is the block `distance` behind the run's first, in its frame too."""
-    return (
-        entry.slot == opening.slot + distance
-        and entry.kind == DATA
-        and entry.offset == opening.offset
-        and entry[3:7] == opening[3:7]
-        and entry.codec == opening.codec
-    )
-
-
-def _run(
-    ordinal: int, part: PartMap, entry: MapEntry, number: int, digests: list[bytes]
+def _block_run(
+    part: PartMap, ordinal: int, ref: SegmentRef, segment: Segment, run: Run
 ) -> BlockRun:
+    number = ref.first + run.first
     offset, block_size = part.span(number)
-    last_offset, last_size = part.span(number + len(digests) - 1)
+    last_offset, last_size = part.span(number + run.length - 1)
     return BlockRun(
         part=ordinal,
         number=number,
+        blocks=run.length,
         file_offset=offset,
         size=last_offset + last_size - offset,
         block_size=block_size,
-        frame_offset=entry.slot * part.block_size,
-        digests=tuple(digests),
+        frame_offset=run.entry.slot * part.block_size,
+        entries=segment.entries,
+        first=run.first,
     )
 
 

@@ -11,20 +11,21 @@ until the switch. Bootstrapping is the caller's: it gets the decision back.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from cdc.checkpoint import Lineage
 from cdc.engines import sidecars
 from restorer.decision import decide
 from restorer.errors import ForeignLineage, RestoreError, refusal
-from restorer.facts import Facts, LocalFile, Policy, Published, Rejection, Selection, Trouble
-from restorer.fetch import THREADS, Progress
+from restorer.facts import Facts, LocalFile, Published, Rejection, Trouble
+from restorer.fetch import Progress
 from restorer.local import free_bytes, inspect_local, restore_lock
 from restorer.readable import readable_versions
-from restorer.staging import Staged, clean_staging, stage
+from restorer.request import RestoreReport, RestoreRequest
+from restorer.staging import Aim, Staged, clean_staging, stage
 from restorer.switch import Origin, Step, recover, switch, work_directory
 from restorer.verdict import Action, Decision
 from snapshotter.errors import (
@@ -39,49 +40,7 @@ from snapshotter.format import CatalogEntry
 from snapshotter.reader import read_catalog, read_header, read_pointer
 from snapshotter.store import ObjectStore
 
-
-@dataclass(frozen=True, slots=True)
-class RestoreRequest:
-    """What is wanted.
-
-    `source`: table id and stream ARN of the configured table, where they are known. `local`: facts
-    of the target from a caller that has it open (`restorer.local.local_file`), else it is opened.
-    `before_switch` is called when the new file is ready, for a caller that has to close the old
-    one. `bootstrap_read_units`: what reading the table would cost, for the numbers. `clock`: of the
-    stream that is resumed, where it answers; else ages are told by the store's.
-    """
-
-    policy: Policy
-    selection: Selection = field(default_factory=Selection)
-    dry_run: bool = False
-    source: tuple[str, str] | None = None
-    local: LocalFile | None = None
-    before_switch: Callable[[], None] | None = None
-    bootstrap_read_units: float | None = None
-    clock: Callable[[], float] | None = None
-    threads: int = THREADS
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreReport:
-    """What was decided, and done if `snapshot_id` is set. `seconds`: by phase.
-
-    `bytes_kept`: stored bytes that an interrupted restore had fetched before. `rejected`: snapshots
-    that were tried before and found damaged. `failure`: of a decision to wait, the error for a
-    caller that cannot.
-    """
-
-    decision: Decision
-    snapshot_id: str | None = None
-    generation: int | None = None
-    version: int | None = None
-    row_count: int | None = None
-    bytes_fetched: int = 0
-    bytes_written: int = 0
-    bytes_kept: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
-    rejected: tuple[Rejection, ...] = ()
-    failure: RestoreError | SnapshotError | None = None
+__all__ = ["RestoreReport", "RestoreRequest", "restore"]
 
 
 def restore(
@@ -126,7 +85,7 @@ class _Flow:
         self._progress = progress
         self._step = step
         self._seconds: dict[str, float] = {}
-        self._rejected: list[Rejection] = []
+        self._rejected: list[Rejection] = list(request.rejected)
         self._published = Published()
         self._entries: dict[str, CatalogEntry] = {}
         self._store_error: SnapshotError | None = None
@@ -176,20 +135,19 @@ class _Flow:
         given = self._request.local
         local = inspect_local(self.target, self._dataset) if given is None else given
         published, lineage = self._published, local.lineage
-        if lineage is not None and published.lineage_id not in (None, lineage.id):
+        is_other = lineage is not None and published.lineage_id not in (None, lineage.id)
+        if is_other or (self._request.dry_run and self._request.source is not None):
             offered = self._published_lineage()
-            self._published = replace(published, epoch=None if offered is None else offered.epoch)
+            self._published = replace(published, lineage=offered)
         return local
 
     def _published_lineage(self) -> Lineage | None:
         entry = self._entries.get(self._published.current or "")
-        if entry is None:
-            return None
-        try:
-            return read_header(self._store, entry).checkpoint.lineage
-        except SnapshotError:
+        if entry is not None:
             # The decision goes on without; whoever restores this snapshot learns what is wrong.
-            return None
+            with suppress(SnapshotError):
+                return read_header(self._store, entry).checkpoint.lineage
+        return None
 
     def _decide(self, local: LocalFile) -> Decision:
         request = self._request
@@ -199,24 +157,28 @@ class _Flow:
         facts = Facts(
             now=(request.clock or self._store.now)(),
             free_bytes=free_bytes(self.target),
+            throughput_bytes_per_second=request.throughput,
             bootstrap_read_units=request.bootstrap_read_units,
+            source=request.source,
             rejected=tuple(self._rejected),
         )
         return decide(self._published, local, policy, facts, request.selection)
 
     def _concluded(self, decision: Decision) -> RestoreReport:
         failure = self._failure(decision)
-        if failure is None:
-            if decision.action is Action.BOOTSTRAP:
-                self._check_same_table()
+        if failure is None and decision.action is Action.BOOTSTRAP:
+            self._check_same_table()
+        goes_on = self._store_error is not None or decision.action is Action.WAIT
+        if decision.action is Action.BOOTSTRAP or not goes_on:
             clean_staging(self.target)
-        elif decision.action is Action.REFUSE:
+        if failure is not None and decision.action is Action.REFUSE:
             raise failure from self._store_error
         return RestoreReport(
             decision,
             seconds=self._seconds,
             rejected=tuple(self._rejected),
             failure=failure,
+            store_error=self._store_error,
         )
 
     def _check_same_table(self) -> None:
@@ -224,10 +186,8 @@ class _Flow:
         source = self._request.source
         published = None if source is None else self._published_lineage()
         if source is not None and published is not None and published.table_id != source[0]:
-            raise ForeignLineage(
-                f"{self._dataset} in {self._store.url}: the snapshots are of another table"
-                f" {published.table_name} than today's"
-            )
+            message = f"the snapshots are of another table {published.table_name} than today's"
+            raise ForeignLineage(f"{self._dataset} in {self._store.url}: {message}")
 
     def _failure(self, decision: Decision) -> RestoreError | SnapshotError | None:
         code, error = decision.exit_code, self._store_error
@@ -244,17 +204,18 @@ class _Flow:
         self, decision: Decision, entry: CatalogEntry, local: LocalFile
     ) -> RestoreReport | None:
         """Restore one snapshot; None if it was rejected and the decision has to be made again."""
+        request = self._request
+        aim = Aim(
+            self.target,
+            local=None if request.policy.replace else local.lineage,
+            source=request.source,
+            seeds=request.seeds,
+            threads=request.threads,
+            bandwidth=request.bandwidth,
+            follows=request.policy.role == "edge",
+        )
         try:
-            staged = stage(
-                self._store,
-                entry,
-                self.target,
-                local=None if self._request.policy.replace else local.lineage,
-                source=self._request.source,
-                threads=self._request.threads,
-                progress=self._progress,
-                phase=self._phase,
-            )
+            staged = stage(self._store, entry, aim, progress=self._progress, phase=self._phase)
         except (StoreUnreachable, StoreAccessDenied) as error:
             self._note_trouble(error)
             return None
@@ -283,6 +244,7 @@ class _Flow:
             bytes_fetched=staged.fetched.bytes_fetched,
             bytes_written=staged.fetched.bytes_written,
             bytes_kept=staged.fetched.bytes_kept,
+            bytes_seeded=staged.fetched.bytes_seeded,
             seconds=self._seconds,
             rejected=tuple(self._rejected),
         )

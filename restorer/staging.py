@@ -1,17 +1,18 @@
 """From one snapshot to a proven file in the target's work directory, one step after the other.
 
-    header · lineage · map · space · fetch · sync · prove · sync
+    header · lineage · map · space · seeds · fetch · sync · prove · sync
 
-The staging directory outlives what is no fault of the snapshot, a kill or a store that went away:
-the next try for the same snapshot keeps the blocks that are there, and once all of them are synced
-(`fetched` says so) it begins with the proof. Any other failure removes it. The proof writes to the
-file, so blocks cannot be checked by their digests after it began.
+The staging directory outlives a kill, a store that went away, and a snapshot that was given up: the
+next try keeps every block that has the right digest, for whichever snapshot, and once all of them
+are synced (`fetched` says so) the next try for the same one begins with the proof. Only a disk that
+refuses removes it. Seeds are the live file, the one before it, and what the caller names
+(`restorer.seed`).
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,19 +21,24 @@ from typing import cast, get_args
 from cdc.accelerator import Engine
 from cdc.checkpoint import Lineage
 from cdc.engines import sidecars
+from cdc.errors import FileUnusable
+from restorer.bandwidth import Bandwidth
 from restorer.decision import lineage_conflict
 from restorer.errors import ForeignLineage, NoSpace, WouldOverwrite
 from restorer.fetch import Fetched, Progress, fetch, write_failed
 from restorer.local import free_bytes
 from restorer.plan import Plan, make_plan
 from restorer.prove import prove, sync
-from restorer.switch import staging_directory, work_directory
+from restorer.seed import take_stock
+from restorer.stock import Stock
+from restorer.switch import previous_directory, staging_directory, work_directory
+from restorer.unfolded import keep_unfolded, unfolded_main, unfolded_tail
 from restorer.verdict import size_text
 from snapshotter import layout
 from snapshotter.durable import make_directories, sync_directory, write_synced
-from snapshotter.errors import Corrupt, FormatTooNew, StoreAccessDenied, StoreUnreachable
+from snapshotter.errors import Corrupt, FormatTooNew
 from snapshotter.format import CatalogEntry, Header
-from snapshotter.reader import read_header, read_segments
+from snapshotter.manifest import open_manifest
 from snapshotter.store import ObjectStore
 
 Phase = Callable[[str], AbstractContextManager[None]]
@@ -48,34 +54,44 @@ class Staged:
     fetched: Fetched
 
 
-def stage(
-    store: ObjectStore,
-    entry: CatalogEntry,
-    target: Path,
-    *,
-    local: Lineage | None,
-    source: tuple[str, str] | None,
-    threads: int,
-    progress: Progress | None,
-    phase: Phase,
-) -> Staged:
-    """Fetch and prove a snapshot beside `target`.
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Where a snapshot goes, and from where besides the store.
 
-    `local`, `source`: what the snapshot's lineage must not conflict with. Raises Corrupt,
-    FormatTooNew and ObjectMissing for a snapshot that cannot be taken; ForeignLineage,
-    WouldOverwrite, NoSpace, FileUnusable; and the store's errors.
+    `local`, `source`: what its lineage must not conflict with. `seeds`: files that may have blocks
+    of it, besides those at the target. `follows`: another snapshot will be wanted over this one.
     """
+
+    target: Path
+    local: Lineage | None
+    source: tuple[str, str] | None
+    seeds: Sequence[Path]
+    threads: int
+    bandwidth: Bandwidth | None = None
+    follows: bool = False
+
+
+def stage(
+    store: ObjectStore, entry: CatalogEntry, aim: Aim, *, progress: Progress | None, phase: Phase
+) -> Staged:
+    """Fetch and prove a snapshot beside the target.
+
+    Raises Corrupt, FormatTooNew and ObjectMissing for a snapshot that cannot be taken;
+    ForeignLineage, WouldOverwrite, NoSpace, FileUnusable; and the store's errors.
+    """
+    target = aim.target
     with phase("header"):
-        header = read_header(store, entry)
+        manifest = open_manifest(store, entry)
+        header = manifest.header
         engine = _engine(header)
-        _check_lineage(header, target, local, source)
-        plan = make_plan(header, [read_segments(store, header, part) for part in header.parts])
-    clean_staging(target, keep=header.snapshot_id)
+        _check_lineage(header, aim)
+        plan = make_plan(header, [manifest.segments(part) for part in header.parts])
     staging = _Staging(staging_directory(target, header.snapshot_id), target.name, header, engine)
+    _adopt(staging, target)
     fetched = _kept(staging, plan, phase)
     if fetched is None:
         _check_space(plan, target, staging.directory)
-        fetched = _filled(staging, store, plan, threads, progress, phase)
+        fetched = _filled(staging, store, plan, aim, progress, phase)
     return Staged(header, engine, staging.main, fetched)
 
 
@@ -107,8 +123,28 @@ class _Staging:
         with phase("fsync"):
             sync(self.main)
 
-    def remove(self) -> None:
-        shutil.rmtree(self.directory, ignore_errors=True)
+    def tidy(self) -> None:
+        """Leave nothing but the parts: a log of another try would be replayed into this one."""
+        try:
+            make_directories(self.directory)
+            for file in self.directory.iterdir():
+                if file not in self.parts:
+                    file.unlink()
+        except OSError as error:
+            raise write_failed(self.directory, error) from error
+
+
+def _adopt(staging: _Staging, target: Path) -> None:
+    """Take over what a restore of another snapshot left, and remove what else there is."""
+    if not staging.directory.exists():
+        for other in _staged_before(target):
+            if (other / staging.name).exists():
+                with suppress(OSError):
+                    (other / staging.mark.name).unlink(missing_ok=True)
+                    sync_directory(other)
+                    other.rename(staging.directory)
+                    break
+    clean_staging(target, keep=staging.directory.name)
 
 
 def _kept(staging: _Staging, plan: Plan, phase: Phase) -> Fetched | None:
@@ -118,9 +154,7 @@ def _kept(staging: _Staging, plan: Plan, phase: Phase) -> Fetched | None:
     try:
         staging.prove(phase)
     except Corrupt:
-        # Not the snapshot's fault: the kill may have hit the engine while it wrote to the file.
-        staging.remove()
-        return None
+        return None  # not the snapshot's fault: the kill may have hit the engine while it wrote
     return Fetched(0, 0, 0, bytes_kept=plan.download_bytes)
 
 
@@ -128,25 +162,48 @@ def _filled(
     staging: _Staging,
     store: ObjectStore,
     plan: Plan,
-    threads: int,
+    aim: Aim,
     progress: Progress | None,
     phase: Phase,
 ) -> Fetched:
     try:
+        stock = _stocked(staging, plan, aim, progress, phase)
         with phase("fetch"):
-            _make(staging.directory)
-            fetched = fetch(store, plan, staging.parts, threads=threads, progress=progress)
+            fetched = fetch(
+                store,
+                plan,
+                staging.parts,
+                stock=stock,
+                threads=aim.threads,
+                bandwidth=aim.bandwidth,
+                progress=progress,
+            )
         with phase("fsync"):
             for part in staging.parts:
                 sync(part)
             _write_mark(staging.mark)
+        if aim.follows:
+            keep_unfolded(aim.target, staging.engine, staging.parts)
         staging.prove(phase)
-    except (StoreUnreachable, StoreAccessDenied):
-        raise
-    except BaseException:
-        staging.remove()
+    except (NoSpace, FileUnusable):
+        clean_staging(aim.target)
         raise
     return fetched
+
+
+def _stocked(
+    staging: _Staging, plan: Plan, aim: Aim, progress: Progress | None, phase: Phase
+) -> Stock | None:
+    """What needs no download; None if there is nowhere to look for it."""
+    staging.tidy()
+    target, before = aim.target, previous_directory(aim.target) / aim.target.name
+    at_target = (target, before, unfolded_main(target))
+    there = [seed for seed in (*at_target, *aim.seeds) if seed.exists()]
+    if not there and not staging.main.exists():
+        return None
+    logs = [log for log in (unfolded_tail(target),) if log.exists()]
+    with phase("seed"):
+        return take_stock(plan, staging.parts, there, logs=logs, progress=progress)
 
 
 def clean_staging(target: Path, *, keep: str | None = None) -> None:
@@ -154,10 +211,17 @@ def clean_staging(target: Path, *, keep: str | None = None) -> None:
 
     Other directories there have other owners.
     """
+    for directory in _staged_before(target):
+        if directory.name != keep:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _staged_before(target: Path) -> list[Path]:
+    """The staging directories of a target, the newest snapshot first."""
     with suppress(FileNotFoundError):
-        for directory in work_directory(target).iterdir():
-            if directory.name != keep and _is_snapshot_id(directory.name):
-                shutil.rmtree(directory, ignore_errors=True)
+        found = [each for each in work_directory(target).iterdir() if _is_snapshot_id(each.name)]
+        return sorted(found, reverse=True)
+    return []
 
 
 def _is_snapshot_id(name: str) -> bool:
@@ -174,14 +238,12 @@ def _engine(header: Header) -> Engine:
     return cast("Engine", header.engine)
 
 
-def _check_lineage(
-    header: Header, target: Path, local: Lineage | None, source: tuple[str, str] | None
-) -> None:
+def _check_lineage(header: Header, aim: Aim) -> None:
     offered = header.checkpoint.lineage
-    if conflict := lineage_conflict(offered, None, source):
+    if conflict := lineage_conflict(offered, None, aim.source):
         raise ForeignLineage(f"snapshot {header.snapshot_id}: {conflict}")
-    if conflict := lineage_conflict(offered, local, None):
-        raise WouldOverwrite(f"{target}: {conflict}")
+    if conflict := lineage_conflict(offered, aim.local, None, any_stream=aim.follows):
+        raise WouldOverwrite(f"{aim.target}: {conflict}")
 
 
 def _check_space(plan: Plan, target: Path, staged: Path) -> None:
@@ -194,13 +256,6 @@ def _allocated_bytes(directory: Path) -> int:
     with suppress(FileNotFoundError):
         return sum(file.stat().st_blocks * 512 for file in directory.iterdir())
     return 0
-
-
-def _make(directory: Path) -> None:
-    try:
-        make_directories(directory)
-    except OSError as error:
-        raise write_failed(directory, error) from error
 
 
 def _write_mark(mark: Path) -> None:

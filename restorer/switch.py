@@ -11,7 +11,11 @@ system renames two files at once. So the order is: journal (synced) · link the 
 previous · park its sidecars there · rename the staged file over the path · sync · origin · remove
 the journal. Each step may be repeated, and `recover` repeats them all: whatever instant the power
 fails, the next start ends with the new file and no foreign sidecar. Until the journal is written
-the old file is live and untouched. Nobody may open the path before `recover` was called.
+the old file is live and untouched. A program of ours calls `recover` before it opens the path.
+
+Others find the old file, the new one, or for an instant none: where the old one has a log that
+holds something, it leaves the path before its log does, because without it it is an older state, or
+malformed. The old file is kept until the new one was opened and said that it is what was restored.
 """
 
 from __future__ import annotations
@@ -25,11 +29,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cdc.checkpoint import Lineage
+from cdc.checkpoint import Checkpoint, Lineage
 from cdc.errors import FileUnusable
 from restorer.errors import JournalUnreadable
 from restorer.fetch import write_failed
 from snapshotter.durable import make_directories, sync_directory, write_synced
+from snapshotter.layout import SnapshotId
 
 _FORMAT = 1
 Step = Callable[[str], None]
@@ -110,10 +115,25 @@ def recover(path: Path, *, step: Step | None = None) -> bool:
     return True
 
 
-def forget_previous(path: Path) -> None:
-    """Remove the file that was live before; called when the new one has been opened."""
+def forget_previous(path: Path, found: Checkpoint | None) -> bool:
+    """Remove the file that was live before, when the new one was opened and `found` is in it.
+
+    False, and nothing is removed, if that is not what the live file was restored to or goes on
+    from it.
+    """
+    origin = read_origin(path)
+    if origin is not None and not _goes_on(origin, found):
+        return False
     with _failures_named(path):
         _remove(previous_directory(path))
+    return True
+
+
+def _goes_on(origin: Origin, found: Checkpoint | None) -> bool:
+    if origin.lineage is None or not origin.snapshot_id:
+        return True  # nothing was promised
+    version = SnapshotId.parse(origin.snapshot_id).version
+    return found is not None and found.lineage == origin.lineage and found.version >= version
 
 
 def read_origin(path: Path) -> Origin | None:
@@ -141,6 +161,9 @@ def _finish(path: Path, journal: _Journal, step: Step) -> None:
             hint=f"remove the journal; the old file is at {path} or in {previous}",
         )
     step("link")
+    if _is_kept(path, previous) and any(_holds(path.parent / name) for name in journal.sidecars):
+        sync_directory(previous)
+        path.unlink()
     for name in journal.sidecars:
         with suppress(FileNotFoundError):
             (path.parent / name).rename(previous / name)
@@ -175,7 +198,13 @@ def _link_old(path: Path, previous: Path) -> None:
 def _is_kept(path: Path, previous: Path) -> bool:
     """True if the file at `path` is still the old one."""
     kept = previous / path.name
-    return kept.exists() and kept.samefile(path)
+    return kept.exists() and path.exists() and kept.samefile(path)
+
+
+def _holds(sidecar: Path) -> bool:
+    """True if something of the database is in it; `-shm` is SQLite's index of the log."""
+    is_index = sidecar.name.endswith("-shm")
+    return not is_index and sidecar.exists() and sidecar.stat().st_size > 0
 
 
 def _remove(directory: Path) -> None:

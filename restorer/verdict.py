@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from restorer.facts import Candidate, Facts, LocalFile, Policy
+from restorer.facts import ASSUMED_THROUGHPUT, Candidate, Facts, LocalFile, Policy
 from restorer.judging import Judged, age_of
 
 
@@ -24,13 +24,17 @@ class Action(Enum):
 class Numbers:
     """What the decision costs. Ages are on arrival; `disk_needed_bytes` is at most.
 
-    `read_units` of a bootstrap: None where the table's size is not known.
+    `predicted_seconds`: of the restore, at `throughput_bytes_per_second`; `catch_up_seconds`: of
+    reading the changes since. `read_units` of a bootstrap: None where the table's size is not
+    known.
     """
 
     age_seconds: float | None = None
     resumable_until: float | None = None
     download_bytes: int = 0
     predicted_seconds: float = 0.0
+    catch_up_seconds: float = 0.0
+    throughput_bytes_per_second: float = ASSUMED_THROUGHPUT
     disk_needed_bytes: int = 0
     disk_free_bytes: int = 0
     read_units: float | None = 0.0
@@ -66,12 +70,20 @@ def numbers_of(
     if judged is None:
         until = local.resumable_until if local.exists else None
         _, seconds = age_of(local, facts.now, policy)
-        return Numbers(seconds, until, disk_free_bytes=facts.free_bytes, read_units=read_units)
+        return Numbers(
+            seconds,
+            until,
+            disk_free_bytes=facts.free_bytes,
+            throughput_bytes_per_second=facts.throughput_bytes_per_second,
+            read_units=read_units,
+        )
     return Numbers(
         age_seconds=judged.age_seconds,
         resumable_until=judged.candidate.resumable_until,
         download_bytes=judged.candidate.stored_bytes,
         predicted_seconds=judged.download_seconds,
+        catch_up_seconds=judged.catch_up_seconds,
+        throughput_bytes_per_second=facts.throughput_bytes_per_second,
         disk_needed_bytes=judged.candidate.file_bytes,
         disk_free_bytes=facts.free_bytes,
         read_units=read_units,

@@ -85,9 +85,9 @@ def read_known(store: ObjectStore, header: Header) -> KnownMap:
     for part in header.parts:
         segments: list[KnownSegment] = []
         read = reader.read_segments(store, header, part)
-        for data, ref in zip(read, part.segments, strict=True):
-            codec.decode_segment(data, ref, part, header)
-            segments.append(blockmap.known(data, ref, part.block_size))
+        for segment, ref in zip(read, part.segments, strict=True):
+            codec.checked_runs(segment, ref, part, header)
+            segments.append(blockmap.known(segment, ref, part.block_size))
         parts[part.name] = tuple(segments)
     return KnownMap(header, parts)
 

@@ -25,10 +25,12 @@ from snapshotter.format import (
     HOLE_ENTRY,
     SEGMENT_ENTRIES,
     DigestAlgorithm,
+    FramePlace,
     Header,
     MapEntry,
     PartMap,
     PartName,
+    Segment,
     SegmentRef,
 )
 
@@ -39,12 +41,14 @@ _ZERO = bytes(DIGEST_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class KnownSegment:
-    """An encoded segment, where it lies, and what it needs of packs.
+    """The encoded entries of a segment, where it lies, and what it needs of packs.
 
-    `stored`: bytes of frames. `live`: of these, those of blocks that it refers to, by pack.
+    `frames`: digests of frames of several blocks, those of this segment among them. `stored`: bytes
+    of frames. `live`: of these, those of blocks that it refers to, by pack.
     """
 
     data: bytes
+    frames: Mapping[FramePlace, bytes]
     ref: SegmentRef
     live: Mapping[int, int]
     stored: int
@@ -83,10 +87,13 @@ class KnownMap:
         if part.segment_entries == segment_entries:
             return self.parts[part.name]
         data = b"".join(segment.data for segment in self.parts[part.name])
+        every = (segment.frames.items() for segment in self.parts[part.name])
+        frames = dict(itertools.chain.from_iterable(every))
         size = segment_entries * ENTRY_BYTES
         return tuple(
-            known(
+            _known(
                 data[at : at + size],
+                frames,
                 SegmentRef(at // ENTRY_BYTES, 0, "", 0, 0, ""),
                 part.block_size,
             )
@@ -104,15 +111,21 @@ def live_packs(segments: Iterable[KnownSegment]) -> frozenset[int]:
     return frozenset().union(*(segment.live for segment in segments))
 
 
-def known(data: bytes, ref: SegmentRef, block_size: int) -> KnownSegment:
-    """A segment with what it needs, from its entries."""
+def known(segment: Segment, ref: SegmentRef, block_size: int) -> KnownSegment:
+    """A segment with what it needs."""
+    return _known(segment.entries, codec.frame_digests(segment), ref, block_size)
+
+
+def _known(
+    data: bytes, frames: Mapping[FramePlace, bytes], ref: SegmentRef, block_size: int
+) -> KnownSegment:
     entries = [entry for entry in codec.unpack_entries(data) if entry.kind == DATA]
-    frames = {(entry.pack, entry.offset): entry.stored for entry in entries}
+    stored = {(entry.pack, entry.offset): entry.stored for entry in entries}
     live: dict[int, int] = {}
     for entry in entries:
         share = -(-entry.stored // max(1, -(-entry.raw // block_size)))
         live[entry.pack] = live.get(entry.pack, 0) + share
-    return KnownSegment(data, ref, live, sum(frames.values()))
+    return KnownSegment(data, frames, ref, live, sum(stored.values()))
 
 
 def segment_size(block_count: int, before: int | None) -> int:
@@ -143,29 +156,37 @@ def merge(
     first: int,
     digests: Sequence[bytes],
     fresh: Mapping[int, MapEntry],
+    frames: Mapping[FramePlace, bytes],
     before: KnownSegment | None,
-) -> KnownSegment | bytes:
+) -> KnownSegment | Segment:
     """The segment of the blocks from `first`: the one before if nothing changed, or a new one.
 
-    `digests` has 32 zero bytes for a hole; `fresh` are entries of changed blocks by number.
+    `digests` has 32 zero bytes for a hole; `fresh` are entries of changed blocks by number, and
+    `frames` the digests of the frames that these lie in.
     """
     old = [] if before is None else segment_digests(before.data)
     if before is not None and before.ref.key and list(digests) == old:
         return before
     entries = [] if before is None else codec.unpack_entries(before.data)
+    known_frames = {} if before is None else before.frames
 
     def entry(number: int, one: bytes) -> MapEntry:
         if one == _ZERO:
             return HOLE_ENTRY
         return fresh.get(first + number) or entries[number]
 
-    return codec.encode_segment([entry(number, one) for number, one in enumerate(digests)])
+    every = [entry(number, one) for number, one in enumerate(digests)]
+    return codec.encode_segment(every, {**known_frames, **frames})
 
 
-def place(first: int, data: bytes, key: str, offset: int, algorithm: DigestAlgorithm) -> SegmentRef:
+def place(
+    first: int, segment: Segment, key: str, offset: int, algorithm: DigestAlgorithm
+) -> SegmentRef:
     """The reference to a new segment; `offset` counts from the manifest's first segment."""
-    count = len(data) // ENTRY_BYTES
-    return SegmentRef(first, count, key, offset, len(data), digest(data, algorithm).hex())
+    count = len(segment.entries) // ENTRY_BYTES
+    frames = len(segment.frame_digests) // DIGEST_BYTES
+    own = digest(b"".join(segment), algorithm).hex()
+    return SegmentRef(first, count, key, offset, frames, own)
 
 
 def free_places(live: frozenset[int]) -> Iterator[int]:

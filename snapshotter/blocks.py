@@ -82,13 +82,17 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Stored bytes of `count` changed blocks from `first`; `raw` is their plain length."""
+    """Stored bytes of `count` changed blocks from `first`; `raw` is their plain length.
+
+    `digest`: of the stored bytes, empty for a frame of one block, whose own is enough.
+    """
 
     first: int
     count: int
     codec: int
     raw: int
     stored: bytes
+    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +159,9 @@ def examine(
     frames = []
     for first, count in _groups(changed, max(1, FRAME_BYTES // block_size)):
         plain = bytes(view[first * step : (first + count) * step])
-        frame_codec, stored = sealer.seal(plain)
-        frames.append(Frame(window.first + first, count, frame_codec, len(plain), stored))
+        frame_codec, stored = sealer.seal(plain, is_shared=count > 1)
+        own = digest(stored, algorithm) if count > 1 else b""
+        frames.append(Frame(window.first + first, count, frame_codec, len(plain), stored, own))
     return Examined(digests, tuple(frames))
 
 

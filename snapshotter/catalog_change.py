@@ -107,5 +107,5 @@ def _write_page(
     name = layout.page_name(entries[0].snapshot_id, swap.new_attempt_id())
     key = layout.page_key(pointer.dataset, name)
     page = sealed.encode_page(pointer.dataset, entries, older, algorithm)
-    store.put(key, signed(store, "page", pointer.dataset, page, name))
+    swap.put_new(store, key, signed(store, "page", pointer.dataset, page, name))
     return key

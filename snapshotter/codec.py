@@ -3,7 +3,8 @@
     header    length as the catalog entry says · digest of the whole head · magic · version
               (newer: FormatTooNew) · reserved · header length · JSON shape · sanity · agreement
               with the entry
-    segment   length · digest · every entry: kind, codec, pack, frame, slot within the frame
+    segment   length · digest · every entry: kind, codec, pack, frame, slot within the frame ·
+              number of frame digests
 
     offset  0  8 bytes  "SNOWMELT"
             8  u16      format version
@@ -19,7 +20,7 @@ the header's own length: padding lets that converge. Limits come before allocati
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from snapshotter import layout
@@ -28,6 +29,7 @@ from snapshotter.errors import Corrupt, FormatTooNew
 from snapshotter.format import (
     BLOCK_LIMIT,
     DATA,
+    DIGEST_BYTES,
     ENCRYPTED,
     ENTRY_BYTES,
     FORMAT_VERSION,
@@ -40,16 +42,18 @@ from snapshotter.format import (
     ZSTD,
     CatalogEntry,
     DigestAlgorithm,
+    FramePlace,
     Header,
     MapEntry,
     PartMap,
+    Segment,
     SegmentRef,
 )
 from snapshotter.header_json import header_from_json, header_to_json
+from snapshotter.runs import ENTRY, Run, runs, shared_frames
 from snapshotter.signature import ADDED_BYTES, Sign
 
 _PREFIX = struct.Struct("<8sHHI")
-_ENTRY = struct.Struct("<BBHIQII32s")
 _PADDING = 512
 
 
@@ -63,9 +67,10 @@ class EncodedManifest:
     header_digest: str
 
 
-def encode_segment(entries: Sequence[MapEntry]) -> bytes:
-    """56 bytes for each entry."""
-    return b"".join([_ENTRY.pack(*entry) for entry in entries])
+def encode_segment(entries: Sequence[MapEntry], frames: Mapping[FramePlace, bytes]) -> Segment:
+    """56 bytes for each entry, 32 for each frame of several blocks. `frames` has their digests."""
+    encoded = b"".join([ENTRY.pack(*entry) for entry in entries])
+    return Segment(encoded, b"".join([frames[place] for place in shared_frames(runs(encoded))]))
 
 
 def encode_manifest(
@@ -146,49 +151,84 @@ _REPEATED = (
 )
 
 
-def check_segment(data: bytes, ref: SegmentRef, algorithm: DigestAlgorithm) -> bytes:
-    """`data` itself if it has the segment's length and digest. Raises Corrupt."""
-    if len(data) != ref.length or ref.length != ref.count * ENTRY_BYTES:
+def check_segment(data: bytes, ref: SegmentRef, algorithm: DigestAlgorithm) -> Segment:
+    """The segment in `data` if it has the right length and digest. Raises Corrupt."""
+    if len(data) != ref.length:
         raise Corrupt(f"{ref.key}: segment at {ref.offset} has {len(data)} bytes")
     if digest(data, algorithm).hex() != ref.digest:
         raise Corrupt(f"{ref.key}: segment at {ref.offset} does not match its digest")
-    return data
+    end = ref.count * ENTRY_BYTES
+    return Segment(data[:end], data[end:])
 
 
-def decode_segment(data: bytes, ref: SegmentRef, part: PartMap, header: Header) -> list[MapEntry]:
+def decode_segment(
+    segment: Segment, ref: SegmentRef, part: PartMap, header: Header
+) -> list[MapEntry]:
     """The entries of a segment in block order. Raises Corrupt, FormatTooNew."""
-    check_segment(data, ref, header.digest_algorithm)
-    entries = unpack_entries(data)
-    for at in _suspects(entries, part, header.packs):
-        if entries[at].kind == DATA and entries[at].codec in ENCRYPTED:
-            raise FormatTooNew(f"{ref.key}: {part.name} block {ref.first + at} is encrypted")
-        fault = _entry_fault(entries[at], ref.first + at, part, header.packs)
-        if fault:
-            raise Corrupt(f"{ref.key}: {part.name} block {ref.first + at}: {fault}")
-    return entries
+    checked_runs(segment, ref, part, header)
+    return unpack_entries(segment.entries)
 
 
-def unpack_entries(data: bytes) -> list[MapEntry]:
-    """The entries of a segment whose digest was checked."""
-    return list(map(MapEntry._make, _ENTRY.iter_unpack(data)))
+def checked_runs(
+    segment: Segment, ref: SegmentRef, part: PartMap, header: Header
+) -> tuple[list[Run], dict[FramePlace, bytes]]:
+    """The runs of a segment's data, without its holes, and the frame digests.
+
+    Raises Corrupt, FormatTooNew.
+    """
+    live = {place for place, name in enumerate(header.packs) if name}
+    found: list[Run] = []
+    for run in runs(segment.entries):
+        if not _is_plain(run, part, live):
+            _judge(run, segment.entries, ref, part, header)
+        if run.entry.kind == DATA:
+            found.append(run)
+    places = shared_frames(found)
+    if len(places) != ref.frames:
+        fault = f"{ref.frames} frame digests for {len(places)} frames"
+        raise Corrupt(f"{ref.key}: segment at {ref.offset} has {fault}")
+    return found, _by_place(segment, places)
 
 
-def _suspects(entries: list[MapEntry], part: PartMap, packs: tuple[str, ...]) -> list[int]:
-    """Entries that are not plainly the data of a whole block: maps are long, and most are."""
-    live = {place for place, name in enumerate(packs) if name}
-    size = part.block_size
-    plain = [
+def frame_digests(segment: Segment) -> dict[FramePlace, bytes]:
+    """The digest of each frame of several blocks of a checked segment."""
+    return _by_place(segment, shared_frames(runs(segment.entries)))
+
+
+def _by_place(segment: Segment, places: Sequence[FramePlace]) -> dict[FramePlace, bytes]:
+    ends = range(0, len(segment.frame_digests), DIGEST_BYTES)
+    cut = [segment.frame_digests[at : at + DIGEST_BYTES] for at in ends]
+    return dict(zip(places, cut, strict=True))
+
+
+def _is_plain(run: Run, part: PartMap, live: set[int]) -> bool:
+    """True for the data of whole blocks behind the preamble: nearly all of a map."""
+    kind, codec, slot, pack, offset, stored, raw, _ = run.entry
+    return (
         kind == DATA
         and (codec == ZSTD or (codec == RAW and stored == raw))
         and pack in live
         and 0 < stored <= raw <= BLOCK_LIMIT
         and offset + stored <= PACK_LIMIT
-        and (slot + 1) * size <= raw
-        for kind, codec, slot, pack, offset, stored, raw, _ in entries
-    ]
-    if part.preamble:
-        plain[0] = False  # it may be the preamble, which has rules of its own
-    return [at for at, is_plain in enumerate(plain) if not is_plain]
+        and (slot + run.length) * part.block_size <= raw
+        and not (part.preamble and run.first == 0)
+    )
+
+
+def _judge(run: Run, entries: bytes, ref: SegmentRef, part: PartMap, header: Header) -> None:
+    """Look at each entry of a run. Raises Corrupt, FormatTooNew."""
+    own = entries[run.first * ENTRY_BYTES : (run.first + run.length) * ENTRY_BYTES]
+    for block, entry in enumerate(unpack_entries(own), ref.first + run.first):
+        if entry.kind == DATA and entry.codec in ENCRYPTED:
+            raise FormatTooNew(f"{ref.key}: {part.name} block {block} is encrypted")
+        fault = _entry_fault(entry, block, part, header.packs)
+        if fault:
+            raise Corrupt(f"{ref.key}: {part.name} block {block}: {fault}")
+
+
+def unpack_entries(data: bytes) -> list[MapEntry]:
+    """Encoded entries of a segment whose digest was checked."""
+    return list(map(MapEntry._make, ENTRY.iter_unpack(data)))
 
 
 def _entry_fault(entry: MapEntry, block: int, part: PartMap, packs: tuple[str, ...]) -> str | None:

@@ -158,8 +158,8 @@ class _Side:
         refs = tuple(self.part.segments[at] for at in segments if at < count)
         found: dict[int, MapEntry] = {}
         read = reader.fetch_segments(self.store, self.header, refs)
-        for ref, data in zip(refs, read, strict=True):
-            entries = codec.decode_segment(data, ref, self.part, self.header)
+        for ref, segment in zip(refs, read, strict=True):
+            entries = codec.decode_segment(segment, ref, self.part, self.header)
             numbered = enumerate(entries, ref.first)
             found |= {number: entry for number, entry in numbered if entry.kind == DATA}
         return found, sum(ref.length for ref in refs)

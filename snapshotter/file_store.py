@@ -67,6 +67,12 @@ class FileStore:
                 )
             return StoredObject(self._read(file, key, 0, facts.st_size), _etag(facts))
 
+    def get_changed(self, key: str, etag: str, *, max_bytes: int) -> StoredObject | None:
+        with self._translated("look at", key), self._opened(key) as file:
+            if _etag(os.fstat(file)) == etag:
+                return None
+        return self.get(key, max_bytes=max_bytes)
+
     def get_range(self, key: str, offset: int, size: int) -> bytes:
         with self._translated("read", key), self._opened(key) as file:
             return self._read(file, key, offset, size)

@@ -24,34 +24,59 @@ class Sealer:
     """
 
     def __init__(self) -> None:
-        self._compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
+        self._plainly = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
+        self._checked = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
 
-    def seal(self, plain: bytes) -> tuple[int, bytes]:
-        """Codec and stored bytes of a frame."""
-        packed = self._compressor.compress(plain)
+    def seal(self, plain: bytes, *, is_shared: bool = False) -> tuple[int, bytes]:
+        """Codec and stored bytes of a frame. `is_shared`: of several blocks.
+
+        The digest of such a frame is of its stored bytes, so zstd's own checksum goes with the
+        plain ones: nothing between reading a page and writing it is taken on trust.
+        """
+        packed = (self._checked if is_shared else self._plainly).compress(plain)
         if len(packed) > len(plain) * _WORTH_IT:
             return RAW, plain
         return ZSTD, packed
 
 
+class Opener:
+    """Opens frames one after the other; a decompressor is made once. For one thread."""
+
+    def __init__(self) -> None:
+        self._decompressor = zstandard.ZstdDecompressor()
+
+    def open(self, entry: MapEntry, stored: bytes | memoryview, into: memoryview) -> None:
+        """Put the plain bytes of the frame that `entry` lies in into `into`, `entry.raw` long.
+
+        Raises Corrupt.
+        """
+        if len(stored) != entry.stored or entry.raw > BLOCK_LIMIT:
+            raise Corrupt(f"a frame of {len(stored)} bytes, expected {entry.stored}")
+        if entry.codec == RAW:
+            if len(stored) != entry.raw:
+                raise Corrupt(f"a frame of {len(stored)} plain bytes, expected {entry.raw}")
+            into[:] = stored
+            return
+        if entry.codec != ZSTD:
+            raise Corrupt(f"a frame of unknown codec {entry.codec}")
+        try:
+            if zstandard.frame_content_size(stored) != entry.raw:
+                raise Corrupt("a frame announces another length than the map")
+            with self._decompressor.stream_reader(stored) as frame:
+                size = frame.readinto(into)
+                # To the end of the frame, where its checksum is.
+                size += len(frame.read(1))
+        except zstandard.ZstdError as error:
+            raise Corrupt(f"a frame does not decompress: {error}") from error
+        if size != entry.raw:
+            raise Corrupt(f"a frame of {size} plain bytes, expected {entry.raw}")
+
+
 def open_frame(entry: MapEntry, stored: bytes) -> bytes:
-    """The plain bytes of the frame that `entry` lies in. Raises Corrupt."""
-    if len(stored) != entry.stored or entry.raw > BLOCK_LIMIT:
-        raise Corrupt(f"a frame of {len(stored)} bytes, expected {entry.stored}")
-    if entry.codec == RAW:
-        return stored
-    if entry.codec != ZSTD:
-        raise Corrupt(f"a frame of unknown codec {entry.codec}")
-    try:
-        # With a content size in the frame, zstandard allocates that and ignores max_output_size.
-        if zstandard.frame_content_size(stored) != entry.raw:
-            raise Corrupt("a frame announces another length than the map")
-        plain = zstandard.ZstdDecompressor().decompress(stored, max_output_size=entry.raw)
-    except zstandard.ZstdError as error:
-        raise Corrupt(f"a frame does not decompress: {error}") from error
-    if len(plain) != entry.raw:
-        raise Corrupt(f"a frame of {len(plain)} plain bytes, expected {entry.raw}")
-    return plain
+    """The plain bytes of one frame. Raises Corrupt."""
+    plain = bytearray(min(entry.raw, BLOCK_LIMIT))
+    Opener().open(entry, stored, memoryview(plain))
+    return bytes(plain)
 
 
 def block_in_frame(entry: MapEntry, frame: bytes, block_size: int, size: int) -> bytes:

@@ -61,6 +61,13 @@ class FsspecStore:
             data = bytes(self._filesystem.cat_file(self._path(key), start=0, end=facts.size))
             return StoredObject(data, facts.etag)
 
+    def get_changed(self, key: str, etag: str, *, max_bytes: int) -> StoredObject | None:
+        with self._translated("look at", key):
+            facts = self._facts(key)
+        if facts is not None and facts.etag == etag:
+            return None
+        return self.get(key, max_bytes=max_bytes)
+
     def get_range(self, key: str, offset: int, size: int) -> bytes:
         if size == 0:
             return b""

@@ -10,8 +10,9 @@ What speaks against the state itself is in `snapshotter.objections`.
 from __future__ import annotations
 
 from cdc import checkpoint as checkpoints
-from cdc.checkpoint import Checkpoint, ShardProgress
+from cdc.checkpoint import Checkpoint
 from cdc.position import After, At, End
+from cdc.shard_progress import ShardProgress
 from snapshotter.errors import Fenced, Held, NothingToSnapshot
 from snapshotter.format import CatalogEntry, Header, Pointer
 

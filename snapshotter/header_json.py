@@ -1,9 +1,9 @@
 """The manifest's header as JSON: its shape, and the sanity that no digest proves.
 
 Lists are compact, since a header is fetched before every decision: packs by name, segments as
-`[index into "manifests", offset, digest]`. Keys are made by `snapshotter.layout`, never read. What
-can be computed (block count, a segment's first block and length) is compared or not stored.
-Unknown members are refused: a new member is a new format version. Pure.
+`[index into "manifests", offset, frame digests, digest]`. Keys are made by `snapshotter.layout`,
+never read. What can be computed (block count, a segment's first block and length) is compared or
+not stored. Unknown members are refused: a new member is a new format version. Pure.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from snapshotter import layout
 from snapshotter.errors import Corrupt, FormatTooNew
 from snapshotter.format import (
     BLOCK_LIMIT,
-    ENTRY_BYTES,
     PREFIX_BYTES,
     SEGMENT_ENTRIES,
     DigestAlgorithm,
@@ -31,6 +30,7 @@ from snapshotter.format import (
 )
 
 _Size = Annotated[int, Meta(ge=0, le=2**50)]
+_Frames = Annotated[int, Meta(ge=0, le=SEGMENT_ENTRIES)]
 _Text = Annotated[str, Meta(max_length=256)]
 _HEX = re.compile(r"[0-9a-f]{64}")
 
@@ -43,7 +43,7 @@ class _Part(msgspec.Struct, forbid_unknown_fields=True):
     block_count: _Size
     root: str
     segment_entries: Annotated[int, Meta(ge=1, le=SEGMENT_ENTRIES)]
-    segments: list[tuple[_Size, _Size, str]]
+    segments: list[tuple[_Size, _Size, _Frames, str]]
 
 
 class _Header(msgspec.Struct, forbid_unknown_fields=True):
@@ -130,7 +130,9 @@ def _part_to_json(part: PartMap, manifests: dict[str, int]) -> _Part:
         block_count=part.block_count,
         root=part.root,
         segment_entries=part.segment_entries,
-        segments=[(manifests[ref.key], ref.offset, ref.digest) for ref in part.segments],
+        segments=[
+            (manifests[ref.key], ref.offset, ref.frames, ref.digest) for ref in part.segments
+        ],
     )
 
 
@@ -199,16 +201,14 @@ def _part_from_json(part: _Part, manifests: list[str]) -> PartMap:
         raise ValueError(f"{part.name}: {part.block_count} blocks, its length makes {count}")
     if len(part.segments) != -(-count // part.segment_entries):
         raise ValueError(f"{part.name}: {len(part.segments)} segments for {count} blocks")
-    digests = [part.root, *(text for _, _, text in part.segments)]
+    digests = [part.root, *(text for *_, text in part.segments)]
     if not all(_HEX.fullmatch(text) for text in digests):
         raise ValueError(f"{part.name}: not a digest")
     segments = []
-    for number, (manifest, offset, text) in enumerate(part.segments):
+    for number, (manifest, offset, frames, text) in enumerate(part.segments):
         first = number * part.segment_entries
         entries = min(part.segment_entries, count - first)
-        segments.append(
-            SegmentRef(first, entries, manifests[manifest], offset, entries * ENTRY_BYTES, text)
-        )
+        segments.append(SegmentRef(first, entries, manifests[manifest], offset, frames, text))
     return PartMap(
         name=part.name,
         length=part.length,

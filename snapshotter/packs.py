@@ -2,8 +2,8 @@
 
 Memory is bounded: one pack is being filled, two are under way, one is handed over. A pack's name
 has the generation, which a take-over raises by a conditional write, and a time that only grows
-within a publisher: it is never reused. So packs are written unconditionally, which the store may
-repeat after trouble: a repeated write puts the same bytes under the same name.
+within a publisher: it is never reused. So packs are written where nothing is yet, and a bucket may
+refuse all else (`terraform/`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Self
 
 from snapshotter import layout
 from snapshotter.store import ObjectStore
+from snapshotter.swap import put_new
 
 PACK_BYTES = 64 * 1024 * 1024
 _UPLOADS = 2
@@ -48,7 +49,7 @@ class PackWriter:
         self._on_stored = on_stored
         self._pool = ThreadPoolExecutor(_UPLOADS, thread_name_prefix="pack")
         self._room = threading.Semaphore(_UPLOADS)
-        self._uploads: list[Future[str]] = []
+        self._uploads: list[Future[None]] = []
         self._frames: list[bytes] = []
         self._size = 0
         self._place = -1
@@ -74,14 +75,13 @@ class PackWriter:
         self._raise_failures()
         self._uploads.append(self._pool.submit(self._upload, key, data))
 
-    def _upload(self, key: str, data: bytes) -> str:
+    def _upload(self, key: str, data: bytes) -> None:
         try:
-            etag = self._store.put(key, data)
+            put_new(self._store, key, data)
         finally:
             self._room.release()
         if self._on_stored is not None:
             self._on_stored(len(data))
-        return etag
 
     def _raise_failures(self) -> None:
         for upload in [upload for upload in self._uploads if upload.done()]:

@@ -30,7 +30,7 @@ from snapshotter.assemble import Draft, StoredPart
 from snapshotter.base import find_base, lost_objects
 from snapshotter.blockmap import KnownMap
 from snapshotter.codec import EncodedManifest
-from snapshotter.errors import PreconditionFailed, StoreRefused
+from snapshotter.errors import PreconditionFailed
 from snapshotter.format import DigestAlgorithm, Header, Pointer
 from snapshotter.gatekeeper import Circumstances, Gatekeeper
 from snapshotter.independence import FULL_EVERY_SECONDS, full_id_of, full_is_due
@@ -227,11 +227,7 @@ class Publisher:
         return parts, packs
 
     def _store_manifest(self, draft: Draft, encoded: EncodedManifest) -> None:
-        if not swap.put_once(self._store, draft.manifest, encoded.data):
-            raise StoreRefused(
-                f"{draft.manifest} in {self._store.url} is there already and not ours",
-                hint="another process publishes with this generation: was head.json restored?",
-            )
+        swap.put_new(self._store, draft.manifest, encoded.data)
 
     def _make_current(self, draft: Draft, encoded: EncodedManifest, seen: StoredPointer) -> None:
         header = encoded.header
@@ -249,7 +245,9 @@ class Publisher:
                 name = layout.page_name(pushed.overflow[0].snapshot_id, swap.new_attempt_id())
                 page = sealed.encode_page(self.dataset, pushed.overflow, older, self._algorithm)
                 older = layout.page_key(self.dataset, name)
-                self._store.put(older, signed(self._store, "page", self.dataset, page, name))
+                swap.put_new(
+                    self._store, older, signed(self._store, "page", self.dataset, page, name)
+                )
             return replace(
                 pointer,
                 lineage_id=header.checkpoint.lineage.id,

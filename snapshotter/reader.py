@@ -24,10 +24,11 @@ from snapshotter.format import (
     MapEntry,
     PartMap,
     Pointer,
+    Segment,
     SegmentRef,
 )
 from snapshotter.signature import signer_of
-from snapshotter.store import ObjectStore
+from snapshotter.store import ObjectStore, StoredObject
 from snapshotter.trust import Trust, trust_of
 
 # One ranged read holds up to 146 segments, 8 MiB.
@@ -72,7 +73,21 @@ def read_stored_pointer(store: ObjectStore, dataset: str) -> StoredPointer:
     return stored
 
 
-def _stored_pointer(store: ObjectStore, dataset: str, trust: Trust) -> StoredPointer:
+def read_newer_pointer(store: ObjectStore, dataset: str, etag: str) -> StoredPointer | None:
+    """As `read_stored_pointer`; None, for one small request, if it still has this etag."""
+    trust = trust_of(store)
+    before = trust.seen_so_far()
+    given = store.get_changed(layout.pointer_key(dataset), etag, max_bytes=POINTER_LIMIT)
+    if given is None:
+        return None
+    stored = _stored_pointer(store, dataset, trust, given)
+    trust.check_new(before, stored.pointer)
+    return stored
+
+
+def _stored_pointer(
+    store: ObjectStore, dataset: str, trust: Trust, given: StoredObject | None = None
+) -> StoredPointer:
     try:
         bucket_id = read_bucket_id(store, dataset)
     except ObjectMissing:
@@ -81,7 +96,7 @@ def _stored_pointer(store: ObjectStore, dataset: str, trust: Trust) -> StoredPoi
         raise IdentityMissing(
             f"{layout.bucket_key(dataset)} is missing beside a pointer in {store.url}"
         ) from None
-    stored = store.get(layout.pointer_key(dataset), max_bytes=POINTER_LIMIT)
+    stored = given or store.get(layout.pointer_key(dataset), max_bytes=POINTER_LIMIT)
     pointer = sealed.decode_pointer(stored.data, dataset)
     if pointer.bucket_id != bucket_id:
         raise Corrupt(
@@ -119,8 +134,13 @@ def read_page(
 
 def read_header(store: ObjectStore, entry: CatalogEntry) -> Header:
     """The manifest's header, checked against the pointer's entry."""
-    dataset = entry.manifest.partition("/")[0]
     data = store.get_range(entry.manifest, 0, PREFIX_BYTES + entry.header_length)
+    return checked_header(store, entry, data)
+
+
+def checked_header(store: ObjectStore, entry: CatalogEntry, data: bytes) -> Header:
+    """The header in the first bytes of the entry's manifest."""
+    dataset = entry.manifest.partition("/")[0]
     header = codec.decode_header(data, entry, dataset)
     _known_bucket(store, dataset)
     trust_of(store).check_signed("header", dataset, data, f"manifest of {entry.snapshot_id}")
@@ -133,20 +153,26 @@ def _known_bucket(store: ObjectStore, dataset: str) -> None:
         read_bucket_id(store, dataset)
 
 
-def read_segments(store: ObjectStore, header: Header, part: PartMap) -> list[bytes]:
-    """The part's encoded map segments, each checked by its digest, and all by the part's root."""
-    segments = fetch_segments(store, header, part.segments)
-    digests = (one for segment in segments for one in segment_digests(segment))
+def read_segments(store: ObjectStore, header: Header, part: PartMap) -> list[Segment]:
+    """The part's map segments, each checked by its digest, and all by the part's root."""
+    return check_root(header, part, fetch_segments(store, header, part.segments))
+
+
+def check_root(header: Header, part: PartMap, segments: list[Segment]) -> list[Segment]:
+    """The part's segments themselves if they are those of its root. Raises Corrupt."""
+    digests = (one for segment in segments for one in segment_digests(segment.entries))
     if root(digests, header.digest_algorithm) != part.root:
         raise Corrupt(f"manifest of {header.snapshot_id}: {part.name} does not match its root")
     return segments
 
 
-def fetch_segments(store: ObjectStore, header: Header, refs: tuple[SegmentRef, ...]) -> list[bytes]:
-    """These segments of the header's map, encoded, each checked by its digest."""
+def fetch_segments(
+    store: ObjectStore, header: Header, refs: tuple[SegmentRef, ...]
+) -> list[Segment]:
+    """These segments of the header's map, each checked by its digest."""
     runs = list(_runs(refs))
 
-    def fetch(run: tuple[SegmentRef, ...]) -> list[bytes]:
+    def fetch(run: tuple[SegmentRef, ...]) -> list[Segment]:
         size = sum(ref.length for ref in run)
         data = store.get_range(run[0].key, run[0].offset, size)
         cut = [ref.offset - run[0].offset for ref in run]
@@ -163,19 +189,23 @@ def fetch_segments(store: ObjectStore, header: Header, refs: tuple[SegmentRef, .
 
 def read_entries(store: ObjectStore, header: Header, part: PartMap) -> Iterator[list[MapEntry]]:
     """The part's map, one checked segment after the other in block order."""
-    for ref, data in zip(part.segments, read_segments(store, header, part), strict=True):
-        yield codec.decode_segment(data, ref, part, header)
+    for ref, segment in zip(part.segments, read_segments(store, header, part), strict=True):
+        yield codec.decode_segment(segment, ref, part, header)
 
 
 def _runs(refs: tuple[SegmentRef, ...]) -> Iterator[tuple[SegmentRef, ...]]:
     """References that lie one behind the other in one object, up to 8 MiB together."""
     run: list[SegmentRef] = []
+    start = end = 0
     for ref in refs:
-        follows = bool(run) and ref.key == run[-1].key
-        follows = follows and ref.offset == run[-1].offset + run[-1].length
-        if run and not (follows and sum(r.length for r in run) + ref.length <= _RUN_BYTES):
+        stop = ref.offset + ref.length
+        follows = bool(run) and ref.key == run[0].key and ref.offset == end
+        if run and not (follows and stop - start <= _RUN_BYTES):
             yield tuple(run)
             run = []
+        if not run:
+            start = ref.offset
         run.append(ref)
+        end = stop
     if run:
         yield tuple(run)

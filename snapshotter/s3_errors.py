@@ -13,6 +13,8 @@ from typing import Any
 
 from botocore import exceptions as boto
 
+from cdc.roles import granted_by
+from snapshotter.bucket_settings import UNSET_CODES
 from snapshotter.errors import (
     Corrupt,
     ObjectMissing,
@@ -23,6 +25,7 @@ from snapshotter.errors import (
     StoreUnreachable,
 )
 from snapshotter.location import Location
+from snapshotter.roles import policies_with, policies_with_key_action
 
 _IDENTITY_HINT = "check snapshots.params (s3_key, s3_secret) or the role of this process"
 _CREDENTIALS = (
@@ -33,6 +36,7 @@ _CREDENTIALS = (
     boto.MetadataRetrievalError,
     boto.SSOError,
     boto.LoginError,
+    boto.InvalidConfigError,
 )
 _NETWORK = (
     boto.HTTPClientError,
@@ -44,7 +48,7 @@ _NETWORK = (
     OSError,
 )
 _KINDS: dict[type[SnapshotError], tuple[str, ...]] = {
-    ObjectMissing: ("NoSuchKey", "NotFound", "404", "NoSuchLifecycleConfiguration"),
+    ObjectMissing: ("NoSuchKey", "NotFound", "404", *UNSET_CODES),
     PreconditionFailed: ("PreconditionFailed", "ConditionalRequestConflict", "409", "412"),
     Corrupt: ("InvalidRange", "416"),
     StoreUnreachable: (
@@ -80,9 +84,11 @@ def translate(error: Exception, action: str, location: Location, key: str) -> Sn
     if action == OPEN:
         what = f"cannot use {location.url}"
     if isinstance(error, boto.ClientError):
-        return _of_service(error, what, action)
+        return _of_service(error, what, action, key)
     said = _first_line(str(error))
-    if isinstance(error, _CREDENTIALS):
+    # A file is asked for by the credential chain alone: the token of a pod.
+    is_of_file = isinstance(error, OSError) and error.filename is not None
+    if isinstance(error, _CREDENTIALS) or is_of_file:
         return StoreAccessDenied(f"{what}: {said}", hint=_IDENTITY_HINT)
     if isinstance(error, _NETWORK):
         return StoreUnreachable(f"{what}: {said}")
@@ -91,7 +97,15 @@ def translate(error: Exception, action: str, location: Location, key: str) -> Sn
     return StoreRefused(f"{what}: {type(error).__name__}: {said}")
 
 
-def _of_service(error: boto.ClientError, what: str, action: str) -> SnapshotError:
+def is_unchanged(error: BaseException | None) -> bool:
+    """True for the answer to a conditional read that there is nothing newer."""
+    if not isinstance(error, boto.ClientError):
+        return False
+    facts: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
+    return facts.get("HTTPStatusCode") == 304
+
+
+def _of_service(error: boto.ClientError, what: str, action: str, key: str) -> SnapshotError:
     said: Mapping[str, Any] = error.response.get("Error", {})
     facts: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
     code = str(said.get("Code", ""))
@@ -109,9 +123,10 @@ def _of_service(error: boto.ClientError, what: str, action: str) -> SnapshotErro
     kind = _KIND_OF_CODE.get(code) or _kind_of_status(status)
     hint = None
     if kind is StoreAccessDenied:
+        policy = granted_by(action, policies_with(action, key))
         hint = (
-            f"allow s3:{action} there (without s3:ListBucket a missing key looks denied); "
-            "check expected_bucket_owner where it is set"
+            f"allow s3:{action} there (without s3:ListBucket a missing key looks denied)"
+            f"{'; ' if policy else ''}{policy}; check expected_bucket_owner where it is set"
         )
     if code == "NoSuchBucket":
         hint = "create the bucket, or check its name in snapshots.location"
@@ -130,9 +145,10 @@ def _of_key_service(what: str, code: str, message: str) -> StoreAccessDenied | N
     if refusal is None:
         return None
     action, key = refusal[1], refusal[2] or "the bucket's key"
+    policy = granted_by(action, policies_with_key_action(action))
+    hint = f"allow {action} on that key, in the policy of this role and in that of the key"
     return StoreAccessDenied(
-        f"{what}: {action} on {key} is denied",
-        hint=f"allow {action} on that key, in the policy of this role and in that of the key",
+        f"{what}: {action} on {key} is denied", hint=f"{hint}{'; ' if policy else ''}{policy}"
     )
 
 

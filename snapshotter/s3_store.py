@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from cdc.aws import AwsParams, ServiceClock, make_clients
+from cdc.aws import AwsParams, ServiceClock, chain_faults, make_clients
+from snapshotter.bucket_settings import CALLS, Answer, BucketSettings
 from snapshotter.errors import (
     Corrupt,
     ObjectMissing,
@@ -26,11 +28,13 @@ from snapshotter.errors import (
 )
 from snapshotter.lifecycle import takers
 from snapshotter.location import Location, StoreParams
+from snapshotter.s3_deadline import ended_at
 from snapshotter.s3_encryption import Encryption
-from snapshotter.s3_errors import OPEN, translate
+from snapshotter.s3_errors import OPEN, is_unchanged, translate
 from snapshotter.store import ObjectInfo, StoredObject
 
 _BODY_TRIES = 3
+_SLOWEST = 32 * 1024  # bytes a second that a line has at least
 _SCRATCH = "probe/encryption"  # written over by each process that asks for encryption, never read
 
 
@@ -38,6 +42,7 @@ class S3Store:
     """An ObjectStore in a bucket. Thread-safe.
 
     Raises StoreRefused or StoreAccessDenied at once if region, endpoint or keys are unusable.
+    `patience_seconds`: how long an answer may take besides what its bytes take on a slow line.
     `encrypted_as`: how the service said that it encrypted the last object, "" if it did not.
     """
 
@@ -51,6 +56,7 @@ class S3Store:
         self._encryption = Encryption.asked_by(params)
         self._is_tried = not self._encryption.is_asked
         self.encrypted_as = ""
+        self.patience_seconds = 60.0
         self._connected: tuple[Any, Any] | None = None
         self._clients()
 
@@ -59,6 +65,17 @@ class S3Store:
         return self._location.url
 
     def get(self, key: str, *, max_bytes: int) -> StoredObject:
+        return self._get(key, max_bytes)
+
+    def get_changed(self, key: str, etag: str, *, max_bytes: int) -> StoredObject | None:
+        try:
+            return self._get(key, max_bytes, IfNoneMatch=etag)
+        except SnapshotError as error:
+            if is_unchanged(error.__cause__):
+                return None
+            raise
+
+    def _get(self, key: str, max_bytes: int, **condition: str) -> StoredObject:
         def check(answer: Mapping[str, Any]) -> None:
             size = answer["ContentLength"]
             if size > max_bytes:
@@ -66,7 +83,7 @@ class S3Store:
                     f"{self.url}/{key} has {size} bytes, more than the {max_bytes} allowed"
                 )
 
-        return self._fetch(key, check)
+        return self._fetch(key, check, **condition)
 
     def get_range(self, key: str, offset: int, size: int) -> bytes:
         def check(answer: Mapping[str, Any]) -> None:
@@ -126,17 +143,29 @@ class S3Store:
     def now(self) -> float:
         return self._clock.now()
 
+    def settings(self) -> BucketSettings:
+        """What the bucket is set to. Raises no error of ours: they are among the answers."""
+        return BucketSettings({action: self._setting(action) for action in CALLS})
+
     def takers(self) -> tuple[str, ...]:
         """Rules of the bucket that would take our objects away (`snapshotter.lifecycle`).
 
         Raises StoreAccessDenied; StoreRefused where the store knows no rules.
         """
+        answer = self._setting("GetLifecycleConfiguration")
+        if isinstance(answer, SnapshotError):
+            raise answer
+        return takers(answer.get("Rules", ()), self._location.prefix)
+
+    def _setting(self, action: str) -> Answer:
         try:
-            with self._translated("GetLifecycleConfiguration", ""):
-                bucket = self._clients()[0].get_bucket_lifecycle_configuration(**self._common)
+            with self._translated(action, ""):
+                answer: Answer = getattr(self._clients()[0], CALLS[action])(**self._common)
+                return answer
         except ObjectMissing:
-            return ()
-        return takers(bucket.get("Rules", ()), self._location.prefix)
+            return {}
+        except SnapshotError as error:
+            return error
 
     def _clients(self) -> tuple[Any, Any]:
         """The client that retries and the one that does not."""
@@ -193,18 +222,22 @@ class S3Store:
     ) -> StoredObject:
         """One object or range; `check` judges the answer's head before the body is read.
 
-        botocore's retries end with the head, so a body that breaks off is asked for again here.
+        botocore's retries end with the head, so a body that breaks off is asked for again here. Its
+        time-out is for each piece that arrives, so one for all of the body is kept here.
         """
-        full = self._location.full_key(key)
+        full, began = self._location.full_key(key), time.monotonic()
+        action = "GetObjectVersion" if "VersionId" in arguments else "GetObject"
         for attempt in range(1, _BODY_TRIES + 1):
-            with self._translated("GetObject", key):
+            with self._translated(action, key):
                 answer = self._clients()[0].get_object(Key=full, **arguments, **self._common)
                 with contextlib.closing(answer["Body"]) as body:
                     check(answer)
+                    ends = began + self.patience_seconds + answer["ContentLength"] / _SLOWEST
                     try:
-                        data: bytes = body.read()  # checks the announced length itself
+                        with ended_at(ends, body):
+                            data: bytes = body.read()  # checks the announced length itself
                     except Exception:
-                        if attempt == _BODY_TRIES:
+                        if attempt == _BODY_TRIES or time.monotonic() >= ends:
                             raise
                         continue
                 return StoredObject(data, str(answer["ETag"]))
@@ -220,6 +253,8 @@ class S3Store:
             translated = translate(error, action, self._location, key)
             if isinstance(translated, StoreAccessDenied):
                 self._connected = None  # credentials that were renewed since must be found
+                faults = chain_faults(AwsParams(auth=self._params.auth))
+                translated.hint = "; ".join((translated.hint, *faults))
             raise translated from error
 
 

@@ -48,6 +48,9 @@ class ObjectStore(Protocol):
     def get(self, key: str, *, max_bytes: int) -> StoredObject:
         """The whole object. Raises ObjectMissing; Corrupt if it is larger than `max_bytes`."""
 
+    def get_changed(self, key: str, etag: str, *, max_bytes: int) -> StoredObject | None:
+        """The whole object, as `get`; None, without its bytes, if it still has this etag."""
+
     def get_range(self, key: str, offset: int, size: int) -> bytes:
         """Exactly `size` bytes from `offset`. Raises ObjectMissing; Corrupt if it is shorter."""
 

@@ -37,3 +37,15 @@ def open_store(url: str, params: StoreParams) -> ObjectStore:
 
             return FsspecStore(location)
     raise StoreRefused(f"unknown scheme in {location.url}", hint=f"use one of {_SCHEMES}")
+
+
+def open_past_store(url: str, params: StoreParams, as_of: float) -> ObjectStore:
+    """A versioned bucket as it was at an instant, to be read. Raises StoreRefused."""
+    from snapshotter.s3_past import PastStore
+
+    location = parse_location(url)
+    if location.scheme != "s3":
+        raise StoreRefused(
+            f"{location.url} keeps no versions", hint="--as-of reads a versioned S3 bucket"
+        )
+    return PastStore(location, params, as_of)

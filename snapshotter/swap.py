@@ -15,7 +15,13 @@ from dataclasses import dataclass, replace
 
 from snapshotter import gate, layout, sealed
 from snapshotter.catalog import with_generation
-from snapshotter.errors import Corrupt, ObjectMissing, PreconditionFailed, StoreUnreachable
+from snapshotter.errors import (
+    Corrupt,
+    ObjectMissing,
+    PreconditionFailed,
+    StoreRefused,
+    StoreUnreachable,
+)
 from snapshotter.format import DigestAlgorithm, Fork, Pointer
 from snapshotter.reader import StoredPointer, read_bucket_id, read_stored_pointer
 from snapshotter.signature import signer_of
@@ -147,6 +153,18 @@ def put_once(store: ObjectStore, key: str, data: bytes) -> bool:
         else:
             return True
     raise trouble or StoreUnreachable(f"{key} could not be written to {store.url}")
+
+
+def put_new(store: ObjectStore, key: str, data: bytes) -> None:
+    """Write an object whose name nobody else uses.
+
+    Raises StoreRefused if somebody did, and what `put_once` raises.
+    """
+    if not put_once(store, key, data):
+        raise StoreRefused(
+            f"{key} in {store.url} is there already and not ours",
+            hint="another process publishes with this generation: was head.json restored?",
+        )
 
 
 def _holds(store: ObjectStore, key: str, data: bytes) -> bool | None:

@@ -22,7 +22,7 @@ from snapshotter.blocks import Examined, Geometry, Window
 from snapshotter.digest import root, segment_digests
 from snapshotter.errors import Corrupt
 from snapshotter.finder import Mark
-from snapshotter.format import DigestAlgorithm, MapEntry, PartName
+from snapshotter.format import DigestAlgorithm, FramePlace, MapEntry, PartName, Segment
 from snapshotter.frames import Sealer
 from snapshotter.packs import PackWriter
 
@@ -79,15 +79,15 @@ def store_part(
             count = min(most, geometry.block_count - first)
             before_here = old[number] if number < len(old) else []
             digests = finder.kept(geometry, first, count, before_here)
-            fresh = _segment(first, digests, found, target.packs)
+            fresh, frames = _segment(first, digests, found, target.packs)
             finder.check_expected(geometry, finding, fresh)
             blocks_new += len(fresh)
             earlier = before[number] if number < len(before) else None
-            merged = blockmap.merge(first, digests, fresh, earlier)
-            if isinstance(merged, bytes):
+            merged = blockmap.merge(first, digests, fresh, frames, earlier)
+            if isinstance(merged, Segment):
                 ref = blockmap.place(first, merged, target.manifest, offset, target.algorithm)
-                own.append(merged)
-                offset += len(merged)
+                own.append(b"".join(merged))
+                offset += ref.length
                 merged = blockmap.known(merged, ref, geometry.block_size)
             segments.append(merged)
     every = (one for segment in segments for one in segment_digests(segment.data))
@@ -113,19 +113,25 @@ class _Found:
 
 def _segment(
     first: int, digests: list[bytes], found: _Found, packs: PackWriter
-) -> dict[int, MapEntry]:
-    """Fill in the digests of blocks that were read; the entries of those that were stored."""
+) -> tuple[dict[int, MapEntry], dict[FramePlace, bytes]]:
+    """Fill in the digests of blocks that were read.
+
+    Returns the entries of those that were stored, and the digests of frames of several.
+    """
     fresh: dict[int, MapEntry] = {}
+    frames: dict[FramePlace, bytes] = {}
     for window, examined in found.before(first + len(digests)):
         at = window.first - first
         digests[at : at + window.count] = examined.digests
         for frame in examined.frames:
-            pack, offset = packs.add(frame.stored)
+            place = pack, offset = packs.add(frame.stored)
+            if frame.digest:
+                frames[place] = frame.digest
             inside = frame.first - first
             fresh |= blockmap.frame_entries(
                 frame, pack, offset, digests[inside : inside + frame.count]
             )
-    return fresh
+    return fresh, frames
 
 
 def _pipeline(

@@ -79,6 +79,7 @@ class TrustingStore:
         self.trust = trust
         self.url = store.url
         self.get = store.get
+        self.get_changed = store.get_changed
         self.get_range = store.get_range
         self.head = store.head
         self.put = store.put

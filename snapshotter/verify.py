@@ -62,11 +62,12 @@ class VerifyReport:
 
 
 class _Block(NamedTuple):
-    """A block and where it is stored."""
+    """A block and where it is stored; the digest of its frame, empty for a frame of its own."""
 
     part: PartMap
     number: int
     entry: MapEntry
+    frame: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ def _data_blocks(known: KnownMap) -> Iterator[_Block]:
         for segment in known.parts[part.name]:
             entries = codec.unpack_entries(segment.data)
             yield from (
-                _Block(part, number, entry)
+                _Block(part, number, entry, segment.frames.get((entry.pack, entry.offset), b""))
                 for number, entry in enumerate(entries, segment.ref.first)
                 if entry.kind == DATA
             )
@@ -218,15 +219,18 @@ def _frame_faults(blocks: list[_Block], data: bytes, start: int, header: Header)
     for block in blocks:
         entry = block.entry
         if frame is None or before is None or entry[3:7] != before[3:7]:
-            frame, before = _frame(entry, data[entry.offset - start :][: entry.stored]), entry
+            stored = data[entry.offset - start :][: entry.stored]
+            frame, before = _frame(block, stored, header), entry
         fault = _block_fault(block, frame, header)
         if fault is not None:
             yield f"{block.part.name} block {block.number}: {fault}"
 
 
-def _frame(entry: MapEntry, stored: bytes) -> bytes | Corrupt:
+def _frame(block: _Block, stored: bytes, header: Header) -> bytes | Corrupt:
+    if block.frame and digest(stored, header.digest_algorithm) != block.frame:
+        return Corrupt("its frame does not match its digest")
     try:
-        return open_frame(entry, stored)
+        return open_frame(block.entry, stored)
     except Corrupt as error:
         return error
 

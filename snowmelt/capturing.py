@@ -9,6 +9,7 @@ from cdc.accelerator import Accelerator
 from cdc.capture import Capture
 from cdc.capture_status import CaptureStatus
 from snowmelt.clockwork import Clockwork
+from snowmelt.memory import keep_large_pieces
 from snowmelt.wiring import DatasetPlan
 
 Generation = Callable[[], int] | int
@@ -36,6 +37,7 @@ class Capturing:
         self.ending.clear()
         if self._node_stop.is_set():
             return
+        keep_large_pieces()
         settings = self._plan.capture_settings
         self._capture = Capture(
             self._plan.source,

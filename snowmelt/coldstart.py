@@ -25,7 +25,7 @@ from restorer.switch import read_origin, recover
 from restorer.verdict import Action, Decision
 from snapshotter.errors import SnapshotError
 from snapshotter.reader import read_pointer
-from snowmelt import files
+from snowmelt import files, restored
 from snowmelt.cost import READ_UNIT_BYTES
 from snowmelt.wiring import DatasetPlan
 
@@ -66,8 +66,11 @@ def cold_start(plan: DatasetPlan, progress: Progress | None = None) -> ColdStart
             source=source.identity,
             bootstrap_read_units=source.read_units,
             clock=source.clock,
+            throughput=restored.throughput(plan.path),
+            bandwidth=plan.bandwidth,
         )
         report = restore(plan.store, plan.name, plan.path, request, progress=progress)
+        restored.remember(plan.path, describe_report(report))
     else:
         report = RestoreReport(_without_snapshots(plan, source))
         if report.decision.action is Action.REFUSE:
@@ -90,6 +93,10 @@ def _conclude(plan: DatasetPlan, report: RestoreReport, source: SourceFacts) -> 
         if waiting is not None:
             action, message = Action.WAIT, waiting
     described = describe_report(report)
+    if report.snapshot_id is None and not rebuilds:
+        # An init container restored it: this process tells of that.
+        described = described | (restored.last_restore(plan.path) or {})
+        described["rejected"] = [asdict(rejection) for rejection in report.rejected]
     if (rebuilds or action is Action.BOOTSTRAP) and source.description is not None:
         target = files.side_path(plan) if rebuilds else plan.path
         cost = files.cost_of_filling(plan, target, source.description)
@@ -180,7 +187,7 @@ def _without_snapshots(
     plan: DatasetPlan, source: SourceFacts, local: LocalFile | None = None
 ) -> Decision:
     local = local or inspect_local(plan.path, plan.name)
-    facts = Facts(now=plan.source.now(), free_bytes=free_bytes(plan.path))
+    facts = Facts(plan.source.now(), free_bytes(plan.path), source=source.identity)
     policy: Policy = plan.policy(retention_seconds=source.retention_seconds)
     return decide(Published(), local, policy, facts, Selection())
 
@@ -203,6 +210,7 @@ def explain(plan: DatasetPlan, checkpoint: Checkpoint | None = None) -> dict[str
             bootstrap_read_units=source.read_units,
             clock=source.clock,
             local=local,
+            throughput=restored.throughput(plan.path),
         )
         decision = restore(plan.store, plan.name, plan.path, request).decision
     else:
@@ -256,6 +264,7 @@ def describe_report(report: RestoreReport) -> dict[str, Any]:
         "bytes_fetched": report.bytes_fetched,
         "bytes_written": report.bytes_written,
         "bytes_kept": report.bytes_kept,
+        "bytes_seeded": report.bytes_seeded,
         "phases": dict(report.seconds),
         "rejected": [asdict(rejection) for rejection in report.rejected],
     }

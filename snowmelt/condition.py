@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cdc.errors import Permanent
 from snowmelt.clockwork import Clockwork
 from snowmelt.logs import logger
@@ -18,6 +20,8 @@ class Condition:
         self.problem: Problem | None = None
         self._clockwork = clockwork
         self._pauses = Pauses()
+        self._failing_since: float | None = None
+        self._tries = 0
         self._log = logger(dataset=dataset)
 
     @property
@@ -35,20 +39,32 @@ class Condition:
         since = self._clockwork.time() if self.problem is None else self.problem.since
         self.state = "waiting"
         self.problem = Problem(message, "it goes on by itself", 13, since)
-        self._pauses.succeeded()
+        self._succeeded()
 
     def works(self) -> None:
         """There is progress."""
-        self._pauses.succeeded()
+        self._succeeded()
         self.problem = None
 
-    def tell(self, error: Exception) -> None:
-        """Trouble beside which the dataset goes on."""
+    def tell(self, error: Exception, rest_seconds: float | None = None) -> None:
+        """Trouble beside which the dataset goes on. `rest_seconds`: until the next try."""
         self._pauses.failed(needs_a_person=isinstance(error, Permanent))
-        self.problem = problem = problem_of(error, self._clockwork.time())
+        now = self._clockwork.time()
+        self._failing_since = now if self._failing_since is None else self._failing_since
+        self._tries += 1
+        problem = replace(
+            problem_of(error, self._failing_since),
+            tries=self._tries,
+            next_try_at=now + (self._pauses.seconds if rest_seconds is None else rest_seconds),
+        )
+        self.problem = problem
         self._log.error("dataset_error", message=problem.message, hint=problem.hint)
 
     def fail(self, error: Exception) -> None:
         """Trouble that ends this life of the dataset."""
         self.state = "error"
         self.tell(error)
+
+    def _succeeded(self) -> None:
+        self._pauses.succeeded()
+        self._failing_since, self._tries = None, 0

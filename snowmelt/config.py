@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from snowmelt import config_following
 from snowmelt.config_acceleration import AccelerationSection
 from snowmelt.config_columns import NO_INDEX, ColumnsSection
 from snowmelt.config_snapshots import SnapshotsSection
@@ -25,7 +26,7 @@ from snowmelt.durations import Duration
 from snowmelt.parameters import DynamoDbParameters
 
 _DATASET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
-_KINDS = ("dynamodb", "kinesis")
+_KINDS = ("dynamodb", "kinesis", "snapshot")
 
 MetricName = Literal["shards_active", "records_consumed_total", "lag_ms", "errors_transient_total"]
 
@@ -53,12 +54,19 @@ class DatasetSection(_Section):
     columns: ColumnsSection = ColumnsSection()
     metrics: tuple[MetricSwitch, ...] | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_snapshots(cls, value: Any) -> Any:
+        return config_following.with_mode(value)
+
     @field_validator("source")
     @classmethod
     def _is_table(cls, value: str) -> str:
         kind, _, table = value.partition(":")
         if kind not in _KINDS or not re.fullmatch(r"[A-Za-z0-9_.-]{3,255}", table):
-            raise ValueError("is not a DynamoDB table; write dynamodb:TABLE or kinesis:TABLE")
+            raise ValueError(
+                "is nothing to follow; write dynamodb:TABLE, kinesis:TABLE or snapshot:DATASET"
+            )
         return value
 
     @field_validator("name")
@@ -76,12 +84,19 @@ class DatasetSection(_Section):
             raise ValueError(
                 "a table that is read anew needs no stream; write from: dynamodb:TABLE"
             )
+        if self.source.startswith("snapshot:"):
+            config_following.check(self.table, self.name, self.acceleration)
         return self
 
     @property
     def table(self) -> str:
-        """The DynamoDB table's name."""
+        """The DynamoDB table's name; of snapshots, the dataset's."""
         return self.source.partition(":")[2]
+
+    @property
+    def follows_snapshots(self) -> bool:
+        """True if it takes snapshots that another node publishes, whatever the node's role."""
+        return self.acceleration.refresh_mode == "snapshot"
 
     @property
     def by_kinesis(self) -> bool:
@@ -148,6 +163,9 @@ class Config(_Section):
     def _edge_has_snapshots(self) -> Config:
         if self.runtime.role == "edge" and not self.has_snapshots:
             raise ValueError("runtime.role: an edge follows snapshots; set snapshots.location")
+        following = [dataset.name for dataset in self.datasets if dataset.follows_snapshots]
+        if following and not self.has_snapshots:
+            raise ValueError(f"datasets: {following[0]} follows snapshots; set snapshots.location")
         return self
 
     @property
@@ -159,32 +177,12 @@ class Config(_Section):
         """Where something is asked for that nothing comes of, and why."""
         found: list[tuple[tuple[str | int, ...], str]] = []
         for number, dataset in enumerate(self.datasets):
-            place, acceleration = ("datasets", number), dataset.acceleration
-            if acceleration.snapshots != "disabled" and not self.has_snapshots:
-                why = "there is no section snapshots that is enabled"
-                found.append(((*place, "acceleration", "snapshots"), f"has no effect: {why}"))
-            is_followed = acceleration.refresh_seconds is None
-            if is_followed and acceleration.refresh_check_interval is not None:
-                where = (*place, "acceleration", "refresh_check_interval")
-                found.append((where, "has no effect: changes are followed"))
-            if is_followed and acceleration.snapshots_trigger == "refresh_complete":
-                why = "changes are followed, so only the first and the hourly snapshot are made"
-                where = (*place, "acceleration", "snapshots_trigger")
-                found.append((where, f"has no effect: {why}"))
-            found += [
-                ((*place, "acceleration", name), "has no effect on sqlite")
-                for name in acceleration.without_effect
-            ]
-            if acceleration.indexes is not None and acceleration.engine == "duckdb":
-                where = (*place, "acceleration", "indexes")
-                found.append((where, f"has no effect on duckdb: {NO_INDEX}"))
-            for name in ("kinesis_stream_arn", "kinesis_endpoint_url"):
-                if not dataset.by_kinesis and getattr(dataset.params, name) is not None:
-                    where = (*place, "params", name)
-                    found.append((where, "has no effect: from is not kinesis:TABLE"))
-            if dataset.params.auth == "iam_role" and dataset.params.access_key_id is not None:
-                where = (*place, "params", "access_key_id")
-                found.append((where, "has no effect, because the authentication is iam_role"))
+            place = ("datasets", number)
+            if dataset.follows_snapshots:
+                given = dataset.model_fields_set
+                found += config_following.without_effect(place, given, dataset.acceleration)
+            else:
+                found += self._in_vain_for_a_table(place, dataset)
         if self.runtime.standby and self.runtime.role == "edge":
             why = "has no effect: an edge publishes nothing"
             found.append((("runtime", "standby"), why))
@@ -192,6 +190,37 @@ class Config(_Section):
         if params is not None and params.s3_auth == "iam_role" and params.s3_key is not None:
             why = "has no effect, because s3_auth is iam_role"
             found.append((("snapshots", "params", "s3_key"), why))
+        return found
+
+    def _in_vain_for_a_table(
+        self, place: tuple[str | int, ...], dataset: DatasetSection
+    ) -> list[tuple[tuple[str | int, ...], str]]:
+        acceleration = dataset.acceleration
+        found: list[tuple[tuple[str | int, ...], str]] = []
+        if self.runtime.role == "central":
+            found += _timed_in_vain(place, acceleration)
+        if acceleration.snapshots != "disabled" and not self.has_snapshots:
+            why = "there is no section snapshots that is enabled"
+            found.append(((*place, "acceleration", "snapshots"), f"has no effect: {why}"))
+        is_followed = acceleration.refresh_seconds is None
+        if is_followed and acceleration.snapshots_trigger == "refresh_complete":
+            why = "changes are followed, so only the first and the hourly snapshot are made"
+            where = (*place, "acceleration", "snapshots_trigger")
+            found.append((where, f"has no effect: {why}"))
+        found += [
+            ((*place, "acceleration", name), "has no effect on sqlite")
+            for name in acceleration.without_effect
+        ]
+        if acceleration.indexes is not None and acceleration.engine == "duckdb":
+            where = (*place, "acceleration", "indexes")
+            found.append((where, f"has no effect on duckdb: {NO_INDEX}"))
+        for name in ("kinesis_stream_arn", "kinesis_endpoint_url"):
+            if not dataset.by_kinesis and getattr(dataset.params, name) is not None:
+                where = (*place, "params", name)
+                found.append((where, "has no effect: from is not kinesis:TABLE"))
+        if dataset.params.auth == "iam_role" and dataset.params.access_key_id is not None:
+            where = (*place, "params", "access_key_id")
+            found.append((where, "has no effect, because the authentication is iam_role"))
         return found
 
     def path_of(self, dataset: DatasetSection) -> Path:
@@ -209,3 +238,17 @@ class Config(_Section):
                 return dataset
         names = ", ".join(dataset.name for dataset in self.datasets)
         raise LookupError(f"choose one of the datasets {names}")
+
+
+def _timed_in_vain(
+    place: tuple[str | int, ...], acceleration: AccelerationSection
+) -> list[tuple[tuple[str | int, ...], str]]:
+    """Times that only a table that is read anew has, or a dataset that follows snapshots."""
+    found: list[tuple[tuple[str | int, ...], str]] = []
+    if acceleration.refresh_seconds is None and acceleration.refresh_check_interval is not None:
+        where = (*place, "acceleration", "refresh_check_interval")
+        found.append((where, "has no effect: changes are followed"))
+    if acceleration.max_staleness is not None:
+        where = (*place, "acceleration", "max_staleness")
+        found.append((where, "has no effect: only a dataset that follows snapshots has it"))
+    return found

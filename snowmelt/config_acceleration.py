@@ -20,6 +20,10 @@ from cdc.storage_versions import STORAGE_VERSION, StorageVersion
 from snowmelt.durations import Duration, parse_duration
 
 _SHORTEST_REFRESH_SECONDS = 1.0  # two refreshes of one second could not be told apart
+_SHORTEST_LOOK_SECONDS = 0.1
+LOOK_SECONDS = 60.0
+# An idle table is published again after an hour, and takes a while to get here.
+MAX_STALENESS_SECONDS = 2 * 3600.0
 _SIZE = re.compile(r"[0-9]+(\.[0-9]+)? ?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)")
 
 
@@ -36,16 +40,18 @@ def _enabled(value: Any) -> Any:
 class AccelerationSection(BaseModel):
     """The local file of a dataset and its snapshots.
 
-    `refresh_check_interval`: how often the whole table is read, where its stream is not followed.
-    `storage_version`: of a file that is made; a file keeps the one it has. `snapshots_compaction`:
-    whether what is free in a file is given back to the disk.
+    `refresh_check_interval`: how often the whole table is read, where its stream is not followed;
+    how often the bucket is asked, where snapshots are. `max_staleness`: the age from which followed
+    data is labelled stale. `storage_version`: of a file that is made; a file keeps the one it has.
+    `snapshots_compaction`: whether what is free in a file is given back to the disk.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: Annotated[bool, AfterValidator(_enabled)] = True
-    refresh_mode: Literal["changes", "full"] = "changes"
+    refresh_mode: Literal["changes", "full", "snapshot"] = "changes"
     refresh_check_interval: Duration | None = None
+    max_staleness: Duration | None = None
     engine: Literal["duckdb", "sqlite"] = "duckdb"
     mode: Literal["file"] = "file"
     path: Path | None = None
@@ -71,8 +77,13 @@ class AccelerationSection(BaseModel):
 
     @field_validator("refresh_check_interval")
     @classmethod
-    def _is_no_hurry(cls, value: float | None) -> float | None:
-        if value is not None and value < _SHORTEST_REFRESH_SECONDS:
+    def _is_no_hurry(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is None:
+            return None
+        if info.data.get("refresh_mode") == "snapshot":
+            if value < _SHORTEST_LOOK_SECONDS:
+                raise ValueError("must be at least 100ms; write e.g. 60s")
+        elif value < _SHORTEST_REFRESH_SECONDS:
             raise ValueError("must be at least 1s; write e.g. 1h")
         return value
 
@@ -96,6 +107,29 @@ class AccelerationSection(BaseModel):
                 "set snapshots_trigger to refresh_complete"
             )
         return self
+
+    @model_validator(mode="after")
+    def _goes_with_following(self) -> AccelerationSection:
+        mode = self.snapshots
+        if self.refresh_mode != "snapshot" or "snapshots" not in self.model_fields_set:
+            return self
+        if mode in ("create_only", "disabled"):
+            raise ValueError(
+                f"refresh_mode is snapshot, so snapshots are read and none is made; {mode} "
+                "contradicts that: leave snapshots out, or write bootstrap_only"
+            )
+        return self
+
+    @property
+    def look_seconds(self) -> float:
+        """How often a follower of snapshots asks for a newer one."""
+        given = None if self.refresh_mode == "full" else self.refresh_check_interval
+        return LOOK_SECONDS if given is None else given
+
+    @property
+    def stale_seconds(self) -> float:
+        """The age from which followed data is labelled."""
+        return MAX_STALENESS_SECONDS if self.max_staleness is None else self.max_staleness
 
     @property
     def refresh_seconds(self) -> float | None:

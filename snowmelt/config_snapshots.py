@@ -106,7 +106,10 @@ class SigningSection(_Section):
 
 
 class SnapshotsSection(_Section):
-    """Where snapshots lie and what happens when none can be restored."""
+    """Where snapshots lie and what happens when none can be restored.
+
+    `bandwidth`: MB a second for all restores of this user and host.
+    """
 
     enabled: bool = True
     location: str | None = None
@@ -116,6 +119,7 @@ class SnapshotsSection(_Section):
     prune_grace: Duration = GRACE_SECONDS
     lease: Duration = LEASE_SECONDS
     full_every: Duration = FULL_EVERY_SECONDS
+    bandwidth: Annotated[float, Field(ge=0.001)] | None = None
     gate: GateSection = GateSection()
     params: SnapshotParameters = SnapshotParameters()
     signing: SigningSection = SigningSection()

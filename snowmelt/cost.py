@@ -12,11 +12,11 @@ from typing import Any
 from cdc.errors import NoSpace
 from cdc.source import SourceDescription
 from snowmelt.durations import format_duration
+from snowmelt.prices import US_EAST_1
 from snowmelt.progress import format_bytes
 
-# A strongly consistent read unit covers 4 KiB; on demand a million cost so much in us-east-1.
+# Of a strongly consistent read unit.
 READ_UNIT_BYTES = 4096
-DOLLARS_PER_MILLION_READ_UNITS = 0.125
 # What one node scans where the table does not throttle; its capacity is often the bound.
 SCAN_ROWS_PER_SECOND = 20_000
 # The file, and as much again while a fold or a re-bootstrap is under way.
@@ -53,9 +53,9 @@ class BootstrapCost:
         if self.max_rcu is not None:
             bound = f"at scan_max_rcu {self.max_rcu:,g}"
         return (
-            f"{self.read_units:,.0f} read units, about ${self.dollars:,.2f} on demand (us-east-1, "
-            f"${DOLLARS_PER_MILLION_READ_UNITS} a million), about {format_duration(self.seconds)} "
-            f"{bound}"
+            f"{self.read_units:,.0f} read units, about ${self.dollars:,.2f} on demand "
+            f"({US_EAST_1.region}, ${US_EAST_1.read_units_million} a million), about "
+            f"{format_duration(self.seconds)} {bound}"
         )
 
     @property
@@ -92,7 +92,7 @@ def bootstrap_cost(
         items=description.item_count,
         size_bytes=description.size_bytes,
         read_units=units,
-        dollars=units / 1e6 * DOLLARS_PER_MILLION_READ_UNITS,
+        dollars=units / 1e6 * US_EAST_1.read_units_million,
         seconds=max(seconds, units / max_rcu) if max_rcu else seconds,
         max_rcu=max_rcu,
         disk_needed_bytes=max(0, int(description.size_bytes * DISK_FACTOR) - disk_held_bytes),

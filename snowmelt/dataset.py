@@ -142,7 +142,7 @@ class DatasetRuntime:
         if start.action is Action.WAIT:
             self._wait(start)
             return
-        if self._refreshing is not None and self.plan.role != "edge":
+        if self._refreshing is not None:
             self._refresh(self._refreshing, serves=start.action is not Action.BOOTSTRAP)
             return
         if start.rebuilds and not self._rebuild():
@@ -178,10 +178,6 @@ class DatasetRuntime:
         if is_bootstrap and not self._announced():
             return
         with files.opened(self.plan, self.plan.path) as accelerator, self._serving.of(accelerator):
-            if self.plan.role == "edge":
-                self._condition.enter("ready")
-                self._stop.wait()
-                return
             self._capture_and_publish(accelerator)
 
     def _refresh(self, refreshing: Refreshing, *, serves: bool) -> None:
@@ -288,7 +284,6 @@ class DatasetRuntime:
         return self._serving.judge(
             self._now(),
             self._checkpoint(),
-            is_followed=self._condition.state != "ready",
             is_old_by_policy=self._rebuilding,
             now=self.plan.source.now(),
         )

@@ -1,238 +1,147 @@
-"""The preflight: can this identity use this table and this bucket, and what does a bootstrap cost.
+"""The preflight: can this identity use this table and this bucket, what does it cost, what is near.
 
 Nothing is written to the table; each permission is tried by the call that needs it. In the store
-only scratch keys under `probe/` are written and deleted again.
+only scratch keys under `probe/` are written and deleted again. What cannot be told from here is
+said to be not known. The subjects are in `snowmelt.preflight`.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
 
-from cdc.aws import AwsParams, make_clients
-from cdc.dynamodb import DynamoDbSource
-from cdc.errors import CdcError, Degraded, NoSpace, PositionLost
-from cdc.kinesis import KinesisSource
-from cdc.position import FromStart
+from cdc.aws import AwsParams, Service, chain_faults, region_of
+from cdc.errors import (
+    AccessDenied,
+    CdcError,
+    NoSpace,
+    SourceUnreachable,
+    StreamDisabled,
+    ViewTypeUnsupported,
+)
+from cdc.preflight_calls import endpoint_of
 from cdc.source import SourceDescription
-from cdc.table_only import TableSource
-from restorer.errors import RestoreError
-from snapshotter.errors import SnapshotError, StoreRefused
-from snapshotter.location import StoreParams
-from snapshotter.store import ObjectStore
-from snapshotter.stores import open_store, probe
+from snapshotter.errors import SnapshotError, StoreUnreachable
+from snapshotter.location import parse_location
 from snowmelt.cost import BootstrapCost, bootstrap_cost
+from snowmelt.preflight import fleet, routes, table
+from snowmelt.preflight.finding import Finding, failed
+from snowmelt.preflight.store import StoreLook
+from snowmelt.preflight.subject import PlannedFleet, Subject
 from snowmelt.progress import format_bytes
 
-CLOCK_WARNING_SECONDS = 2.0
+__all__ = ["Finding", "PlannedFleet", "Subject", "examine"]
 
-Verdict = Literal["ok", "warn", "fail"]
-Examined = DynamoDbSource | KinesisSource
-# Any key of the type will do: what is asked is whether one may ask.
-_NO_KEYS = {"S": {"S": "snowmelt doctor"}, "N": {"N": "0"}, "B": {"B": "AA=="}}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check. `hint` says what to do, empty if nothing has to be done."""
-
-    check: str
-    verdict: Verdict
-    detail: str
-    hint: str = ""
-    exit_code: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON-ready form."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What is examined. `path`: where the dataset's file would lie.
-
-    `has_stream`: the table's stream is to be followed; else the table is read anew by Scan alone.
-    `by_kinesis`: that stream is its Kinesis destination, or the one of `stream_arn`.
-    """
-
-    table: str
-    aws: AwsParams
-    location: str | None
-    store: StoreParams
-    path: Path
-    has_stream: bool = True
-    by_kinesis: bool = False
-    stream_arn: str | None = None
-
-    def source(self) -> Examined:
-        """What is tried; no request is sent yet."""
-        if self.by_kinesis:
-            return KinesisSource(self.table, self.aws, stream_arn=self.stream_arn)
-        return (DynamoDbSource if self.has_stream else TableSource)(self.table, self.aws)
+# A restored file, and the one before it until the new one is open.
+_FILES_OF_A_RESTORE = 2
 
 
 def examine(subject: Subject) -> Iterator[Finding]:
     """All findings, as they are made. Never raises an error of ours."""
-    yield _identity(subject.aws)
-    source = subject.source()
-    try:
-        description = source.describe()
-    except CdcError as error:
-        yield _failed("table", error)
-        yield from _store(subject)
-        return
-    yield _table(description)
-    yield from _permissions(source, description, has_stream=subject.has_stream)
-    cost = _estimate(description, subject.path)
-    yield _cost(cost)
-    yield _clock(source)
-    yield _disk(cost)
-    yield from _store(subject)
-
-
-def _identity(params: AwsParams) -> Finding:
-    # Custom endpoints are emulators or private links; STS is often not reachable beside them.
-    if params.endpoint_url:
-        return Finding("identity", "ok", "not asked for with a custom endpoint")
-    try:
-        (client,) = make_clients("sts", params, {})
-        return Finding("identity", "ok", str(client.get_caller_identity()["Arn"]))
-    except Exception as error:  # noqa: BLE001 - botocore raises many families; any of them is the finding
-        reason = " ".join(str(error).split())[:300]
-        return Finding("identity", "warn", reason, "check the credential chain of this process")
-
-
-def _table(description: SourceDescription) -> Finding:
-    keys = " + ".join(f"{key.name} ({key.type})" for key in description.keys.attributes)
-    detail = (
-        f"{description.table_name}, key {keys}, {description.item_count:,} items, "
-        f"{format_bytes(description.size_bytes)}, stream {description.view_type or 'not read'}"
-    )
-    hint = ""
-    if description.view_type == "NEW_AND_OLD_IMAGES" and description.is_ordered:
-        hint = "NEW_IMAGE would do and halves the bytes that are read"
-    return Finding("table", "ok", detail, hint)
-
-
-def _permissions(
-    source: Examined, description: SourceDescription, *, has_stream: bool
-) -> Iterator[Finding]:
-    shard: list[str] = []
-    iterator: list[str] = []
-
-    def list_shards() -> str:
-        listing = source.list_shards()
-        shard.extend(s.shard_id for s in listing.shards if not s.is_closed)
-        return f"{len(listing.shards)} shards, {len(shard)} open"
-
-    def open_iterator() -> str:
-        iterator.append(source.open_iterator(shard[-1], FromStart()))
-        return "granted"
-
-    def get_records() -> str:
-        source.get_records(iterator[0])
-        return "granted"
-
-    def scan() -> str:
-        source.scan(0, 1_000_000, None)
-        return "granted"
-
-    def get_item() -> str:
-        source.get_item(json.dumps({key.name: _NO_KEYS[key.type] for key in keys}))
-        return "granted"
-
-    keys = description.keys.attributes
-    by_kinesis = not description.is_ordered
-    service = "kinesis" if by_kinesis else "dynamodb"
-    steps: list[tuple[str, Callable[[], str]]] = []
-    if has_stream:
-        steps += [("kinesis:ListShards" if by_kinesis else "dynamodb:DescribeStream", list_shards)]
-        steps += [(f"{service}:GetShardIterator", open_iterator)]
-        steps += [(f"{service}:GetRecords", get_records)]
-    steps += [("dynamodb:GetItem", get_item)] if by_kinesis else []
-    steps += [("dynamodb:Scan", scan)]
-    for action, step in steps:
+    yield from _identity(subject)
+    description: SourceDescription | None = None
+    if subject.table is not None:
+        source = subject.source()
         try:
-            yield Finding(action, "ok", step())
-        except IndexError:
-            yield Finding(action, "warn", "could not be tried: there is no open shard to read")
-        except PositionLost as error:
-            yield Finding(action, "ok", f"granted ({error})")
+            description = source.describe()
         except CdcError as error:
-            yield _failed(action, error)
-
-
-def _estimate(description: SourceDescription, path: Path) -> BootstrapCost:
-    place = next(parent for parent in (path, *path.parents) if parent.exists())
-    free = shutil.disk_usage(place).free
-    return bootstrap_cost(description, max_rcu=None, disk_free_bytes=free, place=str(place))
-
-
-def _cost(cost: BootstrapCost) -> Finding:
-    return Finding("bootstrap cost", "ok", cost.reads)
-
-
-def _clock(source: Examined) -> Finding:
-    offset = source.clock.offset_seconds
-    verdict: Verdict = "ok" if abs(offset) < CLOCK_WARNING_SECONDS else "warn"
-    hint = "" if verdict == "ok" else "ages are corrected for it; run a time service all the same"
-    return Finding("clock", verdict, f"{offset:+.1f} s against the service", hint)
-
-
-def _disk(cost: BootstrapCost) -> Finding:
-    if cost.fits:
-        return Finding("disk", "ok", cost.disk)
-    return Finding("disk", "fail", cost.disk, "use a larger volume", NoSpace.exit_code)
-
-
-def _store(subject: Subject) -> Iterator[Finding]:
-    if subject.location is None:
-        yield Finding("store", "warn", "not tried", "name it with --location")
-        return
-    try:
-        store = open_store(subject.location, subject.store)
-        result = probe(store)
-    except SnapshotError as error:
-        yield _failed("store", error)
-        return
-    for check in result.checks:
-        name = f"store {check.name}"
-        if check.passed:
-            yield Finding(name, "ok", "works")
-        elif check.error is not None:
-            yield _failed(name, check.error)
+            yield failed("table", error)
+            if isinstance(error, AccessDenied | StreamDisabled | ViewTypeUnsupported):
+                wants_stream = subject.has_stream and not subject.by_kinesis
+                yield from table.permissions_unseen(source, has_stream=wants_stream)
         else:
-            hint = "use a store that does this; two producers would overwrite each other here"
-            yield Finding(name, "fail", check.detail, hint, StoreRefused.exit_code)
-    if subject.location.startswith("s3://") and result.checks[0].passed:
-        done = getattr(store, "encrypted_as", "")
-        yield Finding("store encryption", "ok", done or "the store tells of none")
-        yield from _lifecycle(store)
+            yield table.described(description, region_of(subject.aws)[0] or "the default region")
+            has_stream = subject.has_stream
+            yield from table.permissions(source, description, has_stream=has_stream)
+            if has_stream and description.is_ordered:
+                yield table.other_readers(subject, description)
+            estimate = _estimate(description, subject)
+            yield table.cost(estimate)
+            yield table.clock("clock", source.clock.offset_seconds)
+            yield _disk_of_table(estimate)
+    look = StoreLook(subject)
+    yield from look.findings()
+    if description is None and look.entries:
+        yield _disk_of_restore(look.entries[0].file_bytes, subject.path)
+    yield from _routes(subject)
+    if subject.fleet is not None:
+        size = None if description is None else description.size_bytes
+        found = fleet.sized(subject.fleet, look.entries, size, look.encrypted_as)
+        yield from fleet.bill(subject.fleet, found)
 
 
-def _lifecycle(store: ObjectStore) -> Iterator[Finding]:
-    ask = getattr(store, "takers", None)
-    if ask is None:
+def _identity(subject: Subject) -> Iterator[Finding]:
+    """Who asks: of the table, or where there is none, of the store."""
+    aws, store = subject.aws, subject.store
+    if subject.table is None:
+        aws = AwsParams(
+            region=store.region,
+            auth=store.auth,
+            access_key_id=store.key,
+            secret_access_key=store.secret,
+            session_token=store.session_token,
+            endpoint_url=store.endpoint,
+        )
+    if subject.table is not None or (subject.location or "").startswith("s3://"):
+        yield table.whoami(aws)
+    if faults := chain_faults(aws):
+        yield Finding("credentials", "warning", "; ".join(faults))
+
+
+def _free_at(path: Path) -> tuple[int, str]:
+    place = next(parent for parent in (path, *path.parents) if parent.exists())
+    return shutil.disk_usage(place).free, str(place)
+
+
+def _estimate(description: SourceDescription, subject: Subject) -> BootstrapCost:
+    free, place = _free_at(subject.path)
+    return bootstrap_cost(description, max_rcu=subject.max_rcu, disk_free_bytes=free, place=place)
+
+
+def _disk_of_table(estimate: BootstrapCost) -> Finding:
+    data = {"needed": estimate.disk_needed_bytes, "free": estimate.disk_free_bytes}
+    return _disk(estimate.disk, fits=estimate.fits, data=data)
+
+
+def _disk_of_restore(file_bytes: int, path: Path) -> Finding:
+    free, place = _free_at(path)
+    needed = file_bytes * _FILES_OF_A_RESTORE
+    detail = f"needs up to {format_bytes(needed)}, has {format_bytes(free)} at {place}"
+    return _disk(detail, fits=free >= needed, data={"needed": needed, "free": free})
+
+
+def _disk(detail: str, *, fits: bool, data: dict[str, int]) -> Finding:
+    if fits:
+        return Finding("disk", "ok", detail, data=data)
+    return Finding("disk", "failed", detail, "use a larger volume", NoSpace.exit_code, data)
+
+
+def _routes(subject: Subject) -> Iterator[Finding]:
+    """Which way requests to each endpoint take."""
+    wanted: list[Service] = []
+    if subject.table is not None:
+        wanted.append("dynamodb")
+        if subject.has_stream:
+            wanted.append("kinesis" if subject.by_kinesis else "dynamodbstreams")
+    for service in wanted:
+        try:
+            yield routes.look(
+                service, endpoint_of(service, subject.aws), SourceUnreachable.exit_code
+            )
+        except CdcError as error:
+            yield failed(f"route {service}", error)
+    if subject.location is None or not subject.location.startswith("s3://"):
         return
-    name = "store lifecycle"
-    try:
-        found = ask()
-    except SnapshotError as error:
-        hint = "see yourself that no rule deletes or archives below the location"
-        yield Finding(name, "warn", f"could not be read: {error}", hint)
-        return
-    if not found:
-        yield Finding(name, "ok", "no rule deletes or archives below the location")
-    for rule in found:
-        hint = "take the location out of the rule; `snowmelt snapshots prune` deletes what may go"
-        yield Finding(name, "fail", rule, hint, StoreRefused.exit_code)
-
-
-def _failed(check: str, error: CdcError | SnapshotError | RestoreError) -> Finding:
-    # A degraded error in a preflight is as final as any other: nobody is going to wait for it.
-    code = 9 if isinstance(error, Degraded) else error.exit_code
-    return Finding(check, "fail", str(error), error.hint, code)
+    url = subject.store.endpoint
+    if url is None:
+        region = AwsParams(region=subject.store.region)
+        try:
+            bucket = parse_location(subject.location).root
+            url = endpoint_of("s3", region)
+            if ".amazonaws.com" in url:  # where a bucket is a part of the host's name
+                url = url.replace("://", f"://{bucket}.", 1)
+        except (CdcError, SnapshotError) as error:
+            yield failed("route s3", error)
+            return
+    yield routes.look("s3", url, StoreUnreachable.exit_code)

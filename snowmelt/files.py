@@ -34,7 +34,8 @@ def opened(plan: DatasetPlan, path: Path) -> Iterator[Accelerator]:
     except FileEmpty:
         accelerator = _open(plan, path, is_new=True)
     if path == plan.path:
-        forget_previous(path)  # the file it replaced is of no use once this one is open
+        # The file it replaced is of no use once this one is open.
+        forget_previous(path, accelerator.checkpoint())
     try:
         yield accelerator
     finally:

@@ -19,14 +19,29 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from cdc.accelerator import Accelerator, QueryLimits, QueryRefused
+from cdc.accelerator import QueryLimits, QueryRefused, QueryResult
 from cdc.errors import CdcError
+from cdc.keys import Item, KeySchema
 from snowmelt.keys import typed_key
 from snowmelt.rows import objects
 from snowmelt.status import DatasetStatus
 
 BODY_LIMIT = 256 * 1024
 RETRY_AFTER_SECONDS = "2"
+
+
+class Readable(Protocol):
+    """What answers queries: a file, or whichever of several is newest."""
+
+    @property
+    def keys(self) -> KeySchema:
+        """The attributes of the key."""
+
+    def query(self, sql: str, limits: QueryLimits) -> QueryResult:
+        """One read-only statement. Raises QueryRefused."""
+
+    def read(self, key: Item) -> Item | None:
+        """The exact item with this key, or None."""
 
 
 class Served(Protocol):
@@ -37,8 +52,8 @@ class Served(Protocol):
         """The dataset's name."""
 
     @property
-    def accelerator(self) -> Accelerator | None:
-        """The file that answers queries now; None while there is none."""
+    def accelerator(self) -> Readable | None:
+        """What answers queries now; None while nothing does."""
 
     def status(self) -> DatasetStatus:
         """The dataset now."""
@@ -134,7 +149,7 @@ def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
     )
 
 
-def _rows(accelerator: Accelerator, statement: str, limits: QueryLimits) -> Response:
+def _rows(accelerator: Readable, statement: str, limits: QueryLimits) -> Response:
     result = accelerator.query(statement, limits)
     rows = objects(result)
     headers = {"X-Snowmelt-Rows": str(len(rows))}
@@ -173,7 +188,7 @@ def _force(text: str) -> str | None:
     return force
 
 
-def _read(accelerator: Accelerator, words: list[str]) -> object:
+def _read(accelerator: Readable, words: list[str]) -> object:
     try:
         return accelerator.read(typed_key(accelerator.keys, words))
     except ValueError as error:

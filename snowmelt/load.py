@@ -20,6 +20,7 @@ from snowmelt import files
 from snowmelt.catching_up import stopped_when_ready
 from snowmelt.cost import BootstrapCost
 from snowmelt.errors import RefreshRefused
+from snowmelt.memory import keep_large_pieces
 from snowmelt.progress import Mode, Report, progress, tell
 from snowmelt.refreshing import prepare_side, why_refused
 from snowmelt.wiring import DatasetPlan
@@ -89,6 +90,7 @@ def _run(
     report: Report,
     item_count: int,
 ) -> None:
+    keep_large_pieces()
     capture_stop = threading.Event()
     capture = Capture(
         plan.source,

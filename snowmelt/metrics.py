@@ -7,7 +7,7 @@ four. An unknown value is left out, never shown as 0. docs/metrics.md is the gol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -16,8 +16,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from snowmelt import __version__
 from snowmelt.config import MetricName
 from snowmelt.metric_catalog import of_catalogs
+from snowmelt.metric_condition import of_conditions
+from snowmelt.metric_follow import of_following
 from snowmelt.metric_prune import of_prunes
 from snowmelt.metric_reasons import held_reasons
+from snowmelt.metric_restore import of_restores
 from snowmelt.metric_values import (
     Value,
     age_ms,
@@ -235,11 +238,13 @@ class _Collector:
                 if number is not None and self._is_on(status.name, name):
                     family.add_metric([status.name], number)
             yield family
+        yield from of_conditions(statuses)
         yield held_reasons(statuses)
         yield from of_catalogs(statuses)
         yield from of_prunes(statuses)
+        yield from of_following(statuses)
         yield _spilled(statuses)
-        yield from _restores(statuses)
+        yield from of_restores(statuses)
         build = GaugeMetricFamily(
             "snowmelt_build_info", "The version of this node", labels=["version"]
         )
@@ -265,26 +270,6 @@ def _spilled(statuses: Sequence[DatasetStatus]) -> Metric:
         for attribute, count in most[:_ATTRIBUTES_TOLD]:
             family.add_metric([status.name, attribute], count)
     return family
-
-
-def _restores(statuses: Sequence[DatasetStatus]) -> Iterator[Metric]:
-    phases = GaugeMetricFamily(
-        "dataset_acceleration_snapshot_bootstrap_duration_ms",
-        "Duration of each phase of the last restore",
-        labels=["dataset", "phase"],
-    )
-    fetched = GaugeMetricFamily(
-        "dataset_acceleration_snapshot_bootstrap_bytes",
-        "Bytes that the last restore fetched",
-        labels=["dataset"],
-    )
-    for status in statuses:
-        if status.restore and status.restore.get("phases"):
-            for phase, seconds in status.restore["phases"].items():
-                phases.add_metric([status.name, phase], seconds * 1000)
-            fetched.add_metric([status.name], status.restore["bytes_fetched"])
-    yield phases
-    yield fetched
 
 
 def page(

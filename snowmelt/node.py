@@ -17,11 +17,11 @@ from cdc.accelerator import QueryLimits
 from snowmelt import http, metrics
 from snowmelt.catalog_watch import watching
 from snowmelt.config import Config
-from snowmelt.dataset import DatasetRuntime
 from snowmelt.errors import UsageError
 from snowmelt.listeners import Listener
 from snowmelt.logs import logger
 from snowmelt.loopback import LoopbackOnly
+from snowmelt.runtimes import runtime_of
 from snowmelt.wiring import wire
 
 # A look that hangs in a store is left behind: nothing depends on it.
@@ -40,11 +40,11 @@ class Node:
             if plan.publishes:
                 _ = plan.trigger_settings  # a wrong threshold is an error of the file, now
         _check_paths([plan.path for plan in plans])
-        self.datasets = [DatasetRuntime(plan) for plan in plans]
+        self.datasets = [runtime_of(plan) for plan in plans]
         self._watches = [
             watching(plan.catalog, plan.store, plan.name)
             for plan in plans
-            if plan.store is not None
+            if plan.role == "central" and plan.store is not None
         ]
         page = metrics.page(
             lambda: [dataset.status() for dataset in self.datasets], _switches(config)

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cdc.accelerator import Accelerator
+from cdc.accelerator import Accelerator, Engine
 from cdc.capture_status import CaptureStatus, StatusBoard
 from cdc.checkpoint import Checkpoint
 from cdc.engines import sidecars
 from cdc.errors import CdcError, Permanent
+from restorer.local import free_bytes
 from snowmelt.staleness import Standing
 from snowmelt.status import DatasetStatus, Problem, SnapshotStatus, State
 from snowmelt.wiring import DatasetPlan
@@ -69,9 +70,7 @@ def dataset_status(  # noqa: PLR0913 - the parts of a dataset, each by name
         misfits=dict(now.misfits),
         quarantined=now.quarantined_total,
         dropped=asdict(now.dropped) if plan.section.by_kinesis else {},
-        file_bytes=_size(plan.path),
-        disk_bytes=_disk(plan.path),
-        wal_bytes=_size(sidecars(plan.section.acceleration.engine, plan.path)[0]),
+        **_room(plan.path, plan.section.acceleration.engine),
         scan=asdict(now.scan) if now.scan.segments else None,
         snapshot=snapshot,
         catalog=plan.catalog.described(),
@@ -88,6 +87,16 @@ def _named(checkpoint: Checkpoint | None) -> dict[str, Any]:
     return named | {"lineage_id": checkpoint.lineage.id}
 
 
+def _room(path: Path, engine: Engine) -> dict[str, Any]:
+    """Bytes that the file takes, and that its volume has left."""
+    return {
+        "file_bytes": _size(path),
+        "disk_bytes": _disk(path),
+        "disk_free_bytes": _free(path),
+        "wal_bytes": _size(sidecars(engine, path)[0]),
+    }
+
+
 def _size(path: Path) -> int | None:
     try:
         return path.stat().st_size
@@ -99,6 +108,13 @@ def _disk(path: Path) -> int | None:
     try:
         return path.stat().st_blocks * 512
     except OSError:
+        return None
+
+
+def _free(path: Path) -> int | None:
+    try:
+        return free_bytes(path)
+    except OSError:  # a volume that went away; whoever writes there says so
         return None
 
 

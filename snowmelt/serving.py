@@ -70,16 +70,15 @@ class Serving:
         capture: CaptureStatus | None,
         checkpoint: Checkpoint | None,
         *,
-        is_followed: bool,
         is_old_by_policy: bool,
         now: float,
     ) -> Standing:
-        """How it stands now. `is_followed`: a capture tells when it has caught up."""
+        """How it stands now."""
         is_open = self.accelerator is not None  # it is not, for a moment, while files are switched
         is_complete = checkpoint is not None and checkpoint.scan.ended_at is not None
         since = capture.away_since if capture else None
         self._standing = judge(
-            caught_up=is_open and (not is_followed or bool(capture and capture.ready)),
+            caught_up=is_open and bool(capture and capture.ready),
             was_ready=is_open and (self._standing.ready or self.was_caught_up),
             file_is_complete=is_open and is_complete,
             is_old_by_policy=is_old_by_policy,

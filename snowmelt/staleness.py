@@ -27,6 +27,14 @@ def judge_refreshed(*, file_is_complete: bool, is_due: bool) -> Standing:
     return Standing(ready=file_is_complete, stale=file_is_complete and is_due)
 
 
+def judge_followed(
+    *, file_is_complete: bool, age_seconds: float | None, max_age_seconds: float
+) -> Standing:
+    """Of snapshots: any complete file is ready, and stale by the age of what is in it."""
+    is_old = age_seconds is None or age_seconds > max_age_seconds
+    return Standing(ready=file_is_complete, stale=file_is_complete and is_old)
+
+
 def judge(
     *,
     caught_up: bool,

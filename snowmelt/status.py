@@ -24,12 +24,18 @@ State = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a dataset is not as it should be. `since`: epoch seconds, None if not known."""
+    """Why a dataset is not as it should be. Times are epoch seconds, None if not known.
+
+    `since`: when it began, whatever was tried in between. `tries`: how many failed in a row.
+    `next_try_at`: when it will be tried again.
+    """
 
     message: str
     hint: str
     exit_code: int
     since: float | None
+    tries: int = 1
+    next_try_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,8 @@ class DatasetStatus:
 
     `refresh`: of a table that is read anew (`snowmelt.refreshes`); it has no lag. `dropped`: what a
     stream without order brought for nothing, and how ties were told; empty for one with order.
-    `catalog`: what the store knows of snapshots (`snowmelt.catalog_watch`).
+    `catalog`: what the store knows of snapshots (`snowmelt.catalog_watch`). `follow`: of a dataset
+    that follows snapshots (`snowmelt.following`).
     """
 
     name: str
@@ -96,12 +103,14 @@ class DatasetStatus:
     dropped: Mapping[str, int] = field(default_factory=dict)
     file_bytes: int | None = None
     disk_bytes: int | None = None
+    disk_free_bytes: int | None = None
     wal_bytes: int | None = None
     scan: Mapping[str, Any] | None = None
     snapshot: SnapshotStatus | None = None
     catalog: Mapping[str, Any] | None = None
     restore: Mapping[str, Any] | None = None
     refresh: Mapping[str, Any] | None = None
+    follow: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready form with documented names."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cdc.aws import AwsParams
 from cdc.capture_status import CaptureSettings
 from cdc.checkpoint import RETENTION_SECONDS
+from restorer.bandwidth import Bandwidth
 from restorer.facts import Policy
 from snapshotter.independence import FULL_EVERY_SECONDS
 from snapshotter.lease import LEASE_SECONDS
@@ -20,7 +21,7 @@ from snowmelt.config import Config, DatasetSection
 from snowmelt.config_gate import GateSection
 from snowmelt.config_snapshots import SigningSection, SnapshotsSection
 from snowmelt.durations import parse_duration
-from snowmelt.errors import ConfigError
+from snowmelt.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -100,6 +101,12 @@ class DatasetPlan:
         return FULL_EVERY_SECONDS if self.snapshots is None else self.snapshots.full_every
 
     @property
+    def bandwidth(self) -> Bandwidth | None:
+        """The limit that restores of this user and host share."""
+        rate = None if self.snapshots is None else self.snapshots.bandwidth
+        return None if rate is None else Bandwidth(rate * 1e6)
+
+    @property
     def _has_store(self) -> bool:
         return self.snapshots is not None and self.snapshots.enabled
 
@@ -110,7 +117,15 @@ class DatasetPlan:
 
     @cached_property
     def source(self) -> DynamoDbSource | KinesisSource:
-        """The table, and its stream where that is followed; no request is sent yet."""
+        """The table, and its stream where that is followed; no request is sent yet.
+
+        Raises UsageError where snapshots are followed: there is nobody to ask then.
+        """
+        if self.role == "edge":
+            raise UsageError(
+                f"{self.name} follows snapshots: its table is not asked for anything",
+                hint="run this where the table is followed",
+            )
         if self.section.by_kinesis:
             from cdc.kinesis import KinesisSource
 
@@ -225,7 +240,8 @@ class DatasetPlan:
 def wire(config: Config, section: DatasetSection, *, takes_over: bool = False) -> DatasetPlan:
     """The plan of one dataset. `takes_over`: from a live holder of the lease, too."""
     runtime, path = config.runtime, config.path_of(section)
-    return DatasetPlan(section, path, runtime.role, config.snapshots, runtime.standby, takes_over)
+    role = "edge" if section.follows_snapshots else runtime.role
+    return DatasetPlan(section, path, role, config.snapshots, runtime.standby, takes_over)
 
 
 def store_params(snapshots: SnapshotsSection) -> StoreParams:

@@ -38,6 +38,9 @@ class Counted:
     def get(self, key: str, *, max_bytes: int) -> StoredObject:
         return self._asked().get(key, max_bytes=max_bytes)
 
+    def get_changed(self, key: str, etag: str, *, max_bytes: int) -> StoredObject | None:
+        return self._asked().get_changed(key, etag, max_bytes=max_bytes)
+
     def get_range(self, key: str, offset: int, size: int) -> bytes:
         return self._asked().get_range(key, offset, size)
 

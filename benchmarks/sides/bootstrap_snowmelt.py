@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import structlog
 
-from benchmarks.kit.child import measured, preload
+from benchmarks.kit.child import Span, measured, preload
 from benchmarks.workload.scan_pages import TABLE, content
 from cdc.aws import AwsParams
 from cdc.capture import Capture
@@ -24,7 +24,16 @@ from cdc.engines import open_accelerator
 
 
 def run(params: dict[str, Any]) -> dict[str, Any]:
-    """Capture with the settings of production, the stream beside the scan."""
+    """The file is thrown away."""
+    with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
+        path = Path(directory) / f"{TABLE}.{params['engine']}"
+        span = load(params["engine"], path, params["endpoint"])
+        found = file_content(params["engine"], path) if params["verify"] else None
+    return {"measures": {params["measure"]: span.rates(params["rows"])}, "content": found}
+
+
+def load(engine: Any, path: Path, endpoint: str) -> Span:
+    """Capture into a new file with the settings of production, the stream beside the scan."""
     preload("pyarrow.compute")
     stop = threading.Event()
 
@@ -34,27 +43,24 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
 
     warnings_only = structlog.make_filtering_bound_logger(logging.WARNING)
     structlog.configure(wrapper_class=warnings_only)
-    source = _source(params["endpoint"])
+    source = _source(endpoint)
     keys = source.describe().keys  # botocore is loaded before the clock starts, on every side
-    with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
-        path = Path(directory) / f"{TABLE}.{params['engine']}"
-        with measured() as span:
-            accelerator = open_accelerator(params["engine"], path, TABLE, keys=keys, create=True)
-            capture = Capture(
-                source,
-                accelerator,
-                settings=CaptureSettings(),
-                generation=1,
-                stop=stop,
-                on_commit=on_commit,
-            )
-            capture.run()
-        accelerator.close()
-        found = _content(params["engine"], path) if params["verify"] else None
-    return {"measures": {params["measure"]: span.rates(params["rows"])}, "content": found}
+    with measured() as span:
+        accelerator = open_accelerator(engine, path, TABLE, keys=keys, create=True)
+        capture = Capture(
+            source,
+            accelerator,
+            settings=CaptureSettings(),
+            generation=1,
+            stop=stop,
+            on_commit=on_commit,
+        )
+        capture.run()
+    accelerator.close()
+    return span
 
 
-def _content(engine: str, path: Path) -> str:
+def file_content(engine: str, path: Path) -> str:
     """What plain programs see in the file."""
     import duckdb
 

@@ -8,7 +8,6 @@ transaction.
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Iterable
 from itertools import islice
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kit.child import measured, preload
+from benchmarks.kit.copies import copied
 from benchmarks.sides import capture_tables as tables
 from benchmarks.sides.capture_naive import Answer, answers, stream_client
 from benchmarks.workload.entries import ATTRIBUTES, KEY_NAMES
@@ -40,7 +40,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
     client = stream_client(params["endpoint"])
     write = _write_duckdb if engine == "duckdb" else _write_sqlite
     with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
-        path = Path(shutil.copy(params["path"], directory))
+        path = copied(params["path"], Path(directory))
         connection: Any = tables.connect(engine, path)
         if engine == "sqlite":
             connection.execute("PRAGMA journal_mode = WAL")

@@ -7,13 +7,13 @@ REPLACE or DELETE on a table with a primary key. Commits are one a page, which i
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from benchmarks.kit.child import measured
+from benchmarks.kit.copies import copied
 from benchmarks.sides import capture_tables as tables
 from benchmarks.workload.entries import ATTRIBUTES
 from benchmarks.workload.pages import RECORDS_PER_PAGE, SHARDS
@@ -28,7 +28,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
     deserialize = TypeDeserializer().deserialize
     client = stream_client(params["endpoint"])
     with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
-        path = Path(shutil.copy(params["path"], directory))
+        path = copied(params["path"], Path(directory))
         connection: Any = tables.connect(params["engine"], path)
         with measured() as span:
             for answer in answers(client, params["pages"]):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import statistics
 import subprocess
 import sys
@@ -27,6 +26,7 @@ import duckdb
 import structlog
 
 from benchmarks.kit.child import measured
+from benchmarks.kit.copies import copied
 from benchmarks.sides.capture_snowmelt import source_of
 from benchmarks.workload import canned
 from benchmarks.workload.content import DATASET
@@ -85,7 +85,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
     """Follow the paced stream to its end."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
-        path = Path(shutil.copy(params["path"], directory))
+        path = copied(params["path"], Path(directory))
         accelerator = open_accelerator(params["engine"], path, DATASET)
         with closing(accelerator), _served(accelerator, f"{directory}/query.sock") as query:
             told = _followed(params, accelerator, query)

@@ -8,7 +8,6 @@ next, whatever happened between them.
 from __future__ import annotations
 
 import logging
-import shutil
 import tempfile
 import threading
 import time
@@ -20,6 +19,7 @@ from typing import Any
 import structlog
 
 from benchmarks.kit.child import measured
+from benchmarks.kit.copies import copied
 from benchmarks.sides.capture_tables import content
 from benchmarks.workload import entries
 from benchmarks.workload.content import DATASET
@@ -67,7 +67,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
-        path = Path(shutil.copy(params["path"], directory))
+        path = copied(params["path"], Path(directory))
         accelerator = Noted(open_accelerator(engine, path, DATASET))
         source = source_of(params["endpoint"])
         source.describe()  # botocore is loaded before the clock starts, on every side

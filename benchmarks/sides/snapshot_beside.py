@@ -11,7 +11,6 @@ the freeze held off is done.
 from __future__ import annotations
 
 import random
-import shutil
 import tempfile
 import threading
 import time
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kit.bucket import new_prefix, store_of
+from benchmarks.kit.copies import copied
 from benchmarks.workload import rows
 from benchmarks.workload.content import DATASET
 from cdc.accelerator import Accelerator, FreezeBroken, QueryLimits
@@ -42,8 +42,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
     """Commits as (end, seconds) and snapshots as (begin, end)."""
     engine = params["engine"]
     with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
-        path = Path(directory) / "live"
-        shutil.copyfile(params["live"], path)
+        path = copied(params["live"], Path(directory) / "live")
         publisher = Publisher(store_of(params["place"], new_prefix()), DATASET, holder="benchmark")
         publisher.take_over()
         with closing(open_accelerator(engine, path, DATASET)) as accelerator:

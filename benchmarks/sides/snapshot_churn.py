@@ -5,8 +5,9 @@ changes are committed as two minutes bring. Upkeep runs after each batch as capt
 day holds folds, sorts and checkpoints of the engine, and packs that are emptied.
 
 Changed bytes are counted twice: `changed_row_bytes` are the cells of the changed rows as Arrow
-holds them; `changed_block_bytes` are the blocks of the main file (pages of SQLite) that differ from
-those of the snapshot before, as often as they do.
+holds them; `changed_block_bytes` are the blocks that differ from those of the snapshot before, as
+often as they do: of DuckDB those of the main file, of SQLite pages, the newest in the log or the
+file.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from benchmarks.workload import rows
 from benchmarks.workload.content import DATASET, file_digest
 from benchmarks.workload.pages import KEYS
 from benchmarks.workload.states import checkpoint
-from cdc.accelerator import Accelerator, FrozenImage
+from cdc.accelerator import Accelerator, FrozenImage, FrozenPart
 from cdc.batch import Batch
 from cdc.engines import open_accelerator
 from restorer.facts import Policy
@@ -40,27 +42,49 @@ _BATCHES = 4
 _HOT_SHARE = 20
 _COLD_EVERY = 10
 _REST_SECONDS = 0.1
+# The file format of SQLite, section 4.
+_LOG_HEADER_BYTES, _FRAME_HEADER_BYTES = 32, 24
 
 
 class _Blocks:
-    """Bytes of the main file that differ from one snapshot to the next."""
+    """Bytes of blocks that differ from one snapshot to the next."""
 
     def __init__(self) -> None:
         self.changed_bytes = 0
         self._digests: dict[int, bytes] = {}
 
     def count(self, image: FrozenImage) -> None:
-        part = image.parts[0]
-        numbers = range(-(-part.length // part.block_size)) if part.used is None else part.used
-        now = {}
-        for number in numbers:
-            first = part.preamble + (number - bool(part.preamble)) * part.block_size
-            at, size = (0, part.preamble) if first < part.preamble else (first, part.block_size)
-            data = part.read(at, min(size, part.length - at))
+        main, *tail = image.parts
+        now = dict[int, bytes]()
+        changed = dict[int, int]()
+        blocks = _blocks(main)
+        if image.engine == "sqlite":
+            blocks = chain(blocks, *map(_pages_in_log, tail))
+        for number, data in blocks:
             now[number] = digest(data, "blake3")
-            if self._digests and self._digests.get(number) != now[number]:
-                self.changed_bytes += len(data)
+            changed[number] = len(data)
+        if self._digests:
+            self.changed_bytes += sum(
+                size for each, size in changed.items() if self._digests.get(each) != now[each]
+            )
         self._digests = now
+
+
+def _blocks(part: FrozenPart) -> Iterator[tuple[int, bytes]]:
+    numbers = range(-(-part.length // part.block_size)) if part.used is None else sorted(part.used)
+    for number in numbers:
+        first = part.preamble + (number - bool(part.preamble)) * part.block_size
+        at, size = (0, part.preamble) if first < part.preamble else (first, part.block_size)
+        yield number, part.read(at, min(size, part.length - at))
+
+
+def _pages_in_log(log: FrozenPart) -> Iterator[tuple[int, bytes]]:
+    """Pages of SQLite's log in the order in which they were written; the first page is block 0."""
+    data = log.read(0, log.length)
+    page_size = int.from_bytes(data[8:12], "big")
+    for at in range(_LOG_HEADER_BYTES, len(data), _FRAME_HEADER_BYTES + page_size):
+        page = at + _FRAME_HEADER_BYTES
+        yield int.from_bytes(data[at : at + 4], "big") - 1, data[page : page + page_size]
 
 
 def run(params: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ counted, also what is stored twice. Pages that changed are counted on the side, 
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -20,6 +19,7 @@ from blake3 import blake3
 
 from benchmarks.kit.bucket import new_prefix, store_of
 from benchmarks.kit.child import measured, rss_mib
+from benchmarks.kit.copies import copied
 from benchmarks.kit.counted import Counted
 from benchmarks.workload import files, rows
 from benchmarks.workload.content import DATASET, file_digest
@@ -37,8 +37,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
     """Every snapshot, in one life of the file and of the publisher; by share, "full" first."""
     engine, total = params["engine"], params["rows"]
     with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
-        path = Path(directory) / "live"
-        shutil.copyfile(params["live"], path)
+        path = copied(params["live"], Path(directory) / "live")
         store = Counted(store_of(params["place"], new_prefix()))
         with closing(open_accelerator(engine, path, DATASET)) as accelerator:
             publisher = Publisher(store, DATASET, holder="benchmark")

@@ -8,9 +8,6 @@ that was committed lies in the bucket.
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +15,8 @@ from typing import Any
 
 from benchmarks.kit.bucket import Files, Place, new_prefix
 from benchmarks.kit.child import measured
+from benchmarks.kit.copies import copied
+from benchmarks.kit.programs import call, litestream_settings
 from benchmarks.sides.snapshot_snowmelt import BATCH_ROWS
 from benchmarks.workload import rows
 from benchmarks.workload.content import DATASET
@@ -40,7 +39,7 @@ def whole_copy(params: dict[str, Any]) -> dict[str, Any]:
             else:
                 remote = f"s3://{place['root']}/{key}"
                 command = [params["s5cmd"], "--endpoint-url", place["endpoint"], "cp"]
-                _call([*command, str(packed), remote], place)
+                call([*command, str(packed), remote], place)
         size = packed.stat().st_size
         Files(place).delete(key)
     return span.metrics(uploaded_bytes=size)
@@ -50,9 +49,9 @@ def litestream(params: dict[str, Any]) -> dict[str, Any]:
     """A first copy of everything, then what each share of updates costs."""
     place, total, prefix = params["place"], params["rows"], new_prefix()
     with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
-        path, settings = Path(directory) / "live", Path(directory) / "litestream.yml"
-        shutil.copyfile(params["live"], path)
-        settings.write_text(_settings(path, place, prefix))
+        path = copied(params["live"], Path(directory) / "live")
+        settings = Path(directory) / "litestream.yml"
+        settings.write_text(litestream_settings(path, place, prefix))
         command = [params["litestream"], "replicate", "-once", "-config", str(settings)]
         files = Files(place)
         with closing(open_accelerator("sqlite", path, DATASET)) as accelerator:
@@ -70,31 +69,7 @@ def litestream(params: dict[str, Any]) -> dict[str, Any]:
 def _replicated(command: list[str], place: Place, files: Files, prefix: str) -> Figures:
     before = files.sizes(prefix)
     with measured() as span:
-        _call(command, place)
+        call(command, place)
     after = files.sizes(prefix)
     new = sum(size for key, size in after.items() if before.get(key) != size)
     return span.metrics(uploaded_bytes=new)
-
-
-def _settings(path: Path, place: Place, prefix: str) -> str:
-    return f"""
-dbs:
-  - path: {path}
-    replica:
-      type: s3
-      bucket: {place["root"]}
-      path: {prefix}
-      endpoint: {place["endpoint"]}
-      region: {place["region"]}
-      force-path-style: true
-"""
-
-
-def _call(command: list[str], place: Place) -> None:
-    environment = {
-        **os.environ,
-        "AWS_ACCESS_KEY_ID": place["key"],
-        "AWS_SECRET_ACCESS_KEY": place["secret"],
-        "AWS_REGION": place["region"],
-    }
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)

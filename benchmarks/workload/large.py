@@ -12,6 +12,7 @@ import json
 import shutil
 import sqlite3
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ from benchmarks.workload import rows
 from benchmarks.workload.content import DATASET
 from benchmarks.workload.pages import KEYS
 from benchmarks.workload.states import checkpoint
+from cdc.batch import Batch
 from cdc.engines import fold_log, open_accelerator
 
 _ROOT = Path(__file__).parents[2]
-_KEPT = _ROOT / ".cache" / "benchmarks" / "files"
+KEPT = _ROOT / ".cache" / "benchmarks" / "files"
 _SHAPED_BY = {
     "duckdb": ("duckdb_file", "duckdb_sql", "duckdb_state", "duckdb_upkeep"),
     "sqlite": ("sqlite_file", "sqlite_schema", "sqlite_writes"),
@@ -35,10 +37,10 @@ _SHAPED_BY = {
 def prepare(params: dict[str, Any]) -> dict[str, Any]:
     """Paths and sizes. `keep` false: in `directory` instead, for tests."""
     engine, total = params["engine"], params["rows"]
-    home = _KEPT if params["keep"] else Path(params["directory"])
+    home = KEPT if params["keep"] else Path(params["directory"])
     home.mkdir(parents=True, exist_ok=True)
     name = f"{engine}-{total}"
-    found = home / f"{name}-{_shape(engine)}"
+    found = home / f"{name}-{shape(engine)}"
     if not found.exists():
         for old in home.glob(f"{name}-*"):
             shutil.rmtree(old)
@@ -50,7 +52,8 @@ def prepare(params: dict[str, Any]) -> dict[str, Any]:
     return {"live": str(found / "live"), "compact": str(found / "compact"), **sizes}
 
 
-def _shape(engine: str) -> str:
+def shape(engine: str) -> str:
+    """Names the code that shapes a file; made files are used again while it is the same."""
     files = [_ROOT / "cdc" / f"{name}.py" for name in _SHAPED_BY[engine]]
     text = b"".join(path.read_bytes() for path in (*files, Path(rows.__file__)))
     return hashlib.sha256(text).hexdigest()[:12]
@@ -58,9 +61,22 @@ def _shape(engine: str) -> str:
 
 def _make(engine: Any, total: int, home: Path) -> dict[str, int]:
     live, compact = home / "live", home / "compact"
+    live_bytes = bootstrap(engine, live, rows.all_rows(total, batch_rows=200_000))
+    if engine == "duckdb":
+        with duckdb.connect(str(compact)) as connection:
+            connection.execute(f"ATTACH '{live}' AS source (READ_ONLY)")
+            connection.execute(f"CREATE TABLE {DATASET} AS SELECT * FROM source.{DATASET}")
+    else:
+        with closing(sqlite3.connect(live)) as connection:
+            connection.execute(f"VACUUM INTO '{compact}'")
+    return {"live_bytes": live_bytes, "compact_bytes": compact.stat().st_size}
+
+
+def bootstrap(engine: Any, live: Path, batches: Iterable[Batch]) -> int:
+    """Make Snowmelt's file as a bootstrap leaves it, whole; returns the bytes in use."""
     accelerator = open_accelerator(engine, live, DATASET, keys=KEYS, create=True)
     current = checkpoint(time.time())
-    for batch in rows.all_rows(total, batch_rows=200_000):
+    for batch in batches:
         accelerator.append_scan(batch, current)
         current = current.next()
     while accelerator.maintain(idle=True).is_pending:
@@ -71,11 +87,4 @@ def _make(engine: Any, total: int, home: Path) -> dict[str, int]:
     accelerator.close()
     if Path(f"{live}.wal").exists():
         fold_log(engine, live)
-    if engine == "duckdb":
-        with duckdb.connect(str(compact)) as connection:
-            connection.execute(f"ATTACH '{live}' AS source (READ_ONLY)")
-            connection.execute(f"CREATE TABLE {DATASET} AS SELECT * FROM source.{DATASET}")
-    else:
-        with closing(sqlite3.connect(live)) as connection:
-            connection.execute(f"VACUUM INTO '{compact}'")
-    return {"live_bytes": live_bytes, "compact_bytes": compact.stat().st_size}
+    return live_bytes

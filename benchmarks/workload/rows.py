@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import duckdb
+import pyarrow as pa
 
 from cdc.batch import Batch, schema_of
 from cdc.columns import Column, Columns
@@ -58,9 +59,19 @@ def all_rows(total: int, batch_rows: int = 50_000) -> Iterator[Batch]:
     return _batches(total, first=0, count=total, revision=1, batch_rows=batch_rows, step=1)
 
 
+def sorted_rows(total: int, batch_rows: int = 50_000) -> Iterator[Batch]:
+    """Every row once, in the order of identity: so a file needs no sort, and no huge log."""
+    numbers = {"first": 0, "count": total, "revision": 1, "step": 1, "total": total}
+    with duckdb.connect(":memory:") as connection:
+        select = f"{_ROWS} ORDER BY _h"
+        for found in connection.sql(select, params=numbers).to_arrow_reader(batch_rows):
+            rows = pa.Table.from_batches([found]).cast(_SCHEMA)
+            yield Batch(rows, COLUMNS, records=rows.num_rows)
+
+
 def changes(total: int, count: int, *, revision: int, batch_rows: int = 1_000) -> Iterator[Batch]:
-    """Other values for `count` of the rows; another revision changes other rows."""
-    first = revision * 1_000_003
+    """Other values for `count` of the rows; revision after revision meets every row once."""
+    first = revision * count
     return _batches(
         total, first=first, count=count, revision=revision, batch_rows=batch_rows, step=_STEP
     )

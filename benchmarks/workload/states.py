@@ -7,9 +7,10 @@ import pyarrow as pa
 from benchmarks.workload.canned import STREAM_ARN
 from benchmarks.workload.pages import SHARDS, shard_id
 from cdc.batch import Batch, schema_of
-from cdc.checkpoint import Checkpoint, Lineage, ScanProgress, SegmentProgress, ShardProgress
+from cdc.checkpoint import Checkpoint, Lineage, ScanProgress, SegmentProgress
 from cdc.columns import Columns
 from cdc.position import After
+from cdc.shard_progress import ShardProgress
 
 
 def checkpoint(now: float) -> Checkpoint:

@@ -11,6 +11,9 @@ import sys
 
 def main() -> None:
     """Run the command and end the process with its exit code."""
+    from snowmelt.memory import give_back_large_pieces
+
+    give_back_large_pieces()
     sys.exit(execute(sys.argv[1:]))
 
 

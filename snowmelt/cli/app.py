@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from snowmelt import __version__
-from snowmelt.cli import config, demo, doctor, inspect, restore, run, signing_keys, snapshots
+from snowmelt.cli import (
+    config,
+    demo,
+    doctor,
+    inspect,
+    restore,
+    run,
+    selftest,
+    signing_keys,
+    snapshots,
+)
 
 _EPILOG = """Exit codes: 0 done, 1 bug, 2 usage or config, 3 would overwrite, 4 nothing to restore,
 5 corrupt, 6 expired, 7 source error, 8 store unreachable, 9 access denied, 10 fenced, 11 unreadable
@@ -57,5 +67,5 @@ def _options(
         logs.configure(level=level, json_lines=None if sys.stderr.isatty() else True)
 
 
-for module in (demo, doctor, run, restore, snapshots, signing_keys, inspect, config):
+for module in (demo, doctor, run, restore, snapshots, signing_keys, inspect, selftest, config):
     module.register(app)

@@ -34,6 +34,9 @@ def demo(
     as_json: AsJson = False,
 ) -> int:
     """Play the whole way once; ends with 1 if the copies differ."""
+    from snowmelt.demo import extra
+
+    extra.bring(sys.argv[1:])
     from snowmelt.demo import show
     from snowmelt.demo.flow import DemoPlan, run
     from snowmelt.errors import UsageError

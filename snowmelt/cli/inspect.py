@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from snowmelt.config import Config, DatasetSection
 
 Keys = Annotated[list[str], typer.Argument(help="Partition key, and sort key if there is one.")]
+Fleet = Annotated[
+    int | None,
+    typer.Option(help="And what so many nodes would ask of the bucket: bytes, requests, dollars."),
+]
 Sql = Annotated[str, typer.Argument(help="One read-only statement.")]
 
 
@@ -46,7 +50,8 @@ def register(app: typer.Typer) -> None:
         query
     )
     app.command(
-        help="What this node would do now, and why.\n\nExample: snowmelt explain -c node.yaml"
+        help="What this node would do now, and why; what a fleet would cost."
+        "\n\nExample: snowmelt explain -c node.yaml --fleet 1000"
     )(explain)
 
 
@@ -114,11 +119,14 @@ def query(
 
 
 def explain(
-    config: ConfigFile = DEFAULT_CONFIG, dataset: DatasetName = None, as_json: AsJson = False
+    config: ConfigFile = DEFAULT_CONFIG,
+    dataset: DatasetName = None,
+    fleet: Fleet = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print the decision of a cold start, the candidates and the numbers behind them."""
     from snowmelt import client
-    from snowmelt.cli.tables import print_decision
+    from snowmelt.cli.decision_table import print_decision
     from snowmelt.coldstart import explain as decide
     from snowmelt.errors import NodeUnreachable
     from snowmelt.wiring import wire
@@ -130,6 +138,10 @@ def explain(
         decision = client.call(settings.runtime.query, "GET", target)
     except NodeUnreachable:
         decision = decide(wire(settings, section))
+    if fleet is not None:
+        from snowmelt.fleets import fleet_of
+
+        decision["fleet"] = fleet_of(wire(settings, section), fleet)
     print_json(decision) if as_json else print_decision(decision)
 
 

@@ -50,6 +50,12 @@ def choose(config: Config, name: str | None) -> DatasetSection:
         raise UsageError(what, hint=f"say --dataset with one of {names}") from error
 
 
+def chosen(path: Path, dataset: str | None) -> tuple[Config, DatasetSection]:
+    """The configuration, and the dataset that was asked for."""
+    settings = load(path).config
+    return settings, choose(settings, dataset)
+
+
 def print_json(document: Any) -> None:
     """One JSON document on stdout."""
     print(json.dumps(document, indent=2, ensure_ascii=False, default=str))

@@ -216,7 +216,7 @@ def _chosen(
     from snapshotter.catalog import candidates
     from snapshotter.errors import NoSuchSnapshot
     from snapshotter.reader import read_catalog
-    from snowmelt.cli.restore import selection
+    from snowmelt.cli.asked import selection
 
     moment = selection(snapshot, at, None).at
     if moment is None:

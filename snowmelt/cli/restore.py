@@ -1,43 +1,52 @@
-"""`restore`: a cold start alone, for an init container or disaster recovery."""
+"""`restore`: a cold start alone, for an init container or disaster recovery.
+
+It ends with 0 if the file can be used, or with the code that says why not.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-import time
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from snowmelt.cli.asked import duration, instant, selection
 from snowmelt.cli.options import (
     DEFAULT_CONFIG,
     AsJson,
     ConfigFile,
     DatasetName,
     Progress,
-    choose,
-    load,
+    chosen,
     print_json,
     progress_mode,
 )
 
 if TYPE_CHECKING:
-    from restorer.facts import Selection
     from restorer.restore import RestoreReport
+    from restorer.verdict import Decision
+    from snowmelt.operator import Target
 
 Location = Annotated[str | None, typer.Option(help="A bucket, without a configuration file.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")]
 SnapshotId = Annotated[str | None, typer.Option("--snapshot", help="This snapshot.")]
 At = Annotated[str | None, typer.Option(help="The newest not after this RFC 3339 time.")]
 DataVersion = Annotated[int | None, typer.Option(help="The newest not after this version.")]
+AsOf = Annotated[
+    str | None,
+    typer.Option(help="Read a versioned bucket as it was at this RFC 3339 time."),
+]
 IfNotExists = Annotated[bool, typer.Option("--if-not-exists", help="Leave an existing file alone.")]
 IfSnapshotExists = Annotated[
     bool, typer.Option("--if-snapshot-exists", help="End with 0 if there is no snapshot.")
 ]
-WaitForSnapshot = Annotated[str | None, typer.Option(help="Wait so long for one, e.g. 10m.")]
+WaitForSnapshot = Annotated[
+    str | None,
+    typer.Option(help="Wait for one, until no writer gave a sign of life for so long, e.g. 2m."),
+]
 NoBootstrap = Annotated[
     bool, typer.Option("--no-bootstrap", help="Never say that a bootstrap should follow.")
 ]
@@ -48,9 +57,18 @@ S3Region = Annotated[str | None, typer.Option(help="S3 region, with --location."
 TrustedKey = Annotated[
     list[str] | None, typer.Option(help="A public key; take only what is signed by one.")
 ]
+MostMegabytes = Annotated[
+    float | None,
+    typer.Option(
+        "--bandwidth", min=0.001, help="MB a second for all restores of this user and host."
+    ),
+]
+Seed = Annotated[
+    list[Path] | None,
+    typer.Option(help="A file that may have some of it: only the rest is fetched."),
+]
+Report = Annotated[Path | None, typer.Option(help="Write what was done to this file, as JSON.")]
 Command = Annotated[list[str] | None, typer.Argument(help="-- CMD: run it once the file is there.")]
-
-_WAIT_POLL_SECONDS = 2.0
 
 
 def register(app: typer.Typer) -> None:
@@ -71,126 +89,89 @@ def restore(
     snapshot: SnapshotId = None,
     at: At = None,
     data_version: DataVersion = None,
+    as_of: AsOf = None,
     if_not_exists: IfNotExists = False,
     if_snapshot_exists: IfSnapshotExists = False,
     wait_for_snapshot: WaitForSnapshot = None,
     no_bootstrap: NoBootstrap = False,
     replace: Replace = False,
     dry_run: DryRun = False,
+    seed: Seed = None,
+    bandwidth: MostMegabytes = None,
     progress: Progress = "auto",
+    report: Report = None,
     s3_endpoint: S3Endpoint = None,
     s3_region: S3Region = None,
     trusted_key: TrustedKey = None,
     as_json: AsJson = False,
     command: Command = None,
 ) -> int:
-    """Ends with 0 if the file can be used, or with the code that says why not."""
-    from snowmelt.operator import Wanted, target_of_config, target_of_location
+    from snowmelt import init_container, operator
 
-    patience = _patience(wait_for_snapshot)
-    wanted = Wanted(
-        selection=selection(snapshot, at, data_version),
-        allow_bootstrap=not no_bootstrap,
-        replace=replace,
-        dry_run=dry_run,
-    )
-    if location is not None:
-        target = target_of_location(
-            location, s3_endpoint, s3_region, trusted_key or [], dataset, output, wanted
+    told = init_container.InitContainer(report)
+    told.end_on_sigterm()
+    with told.failures():
+        patience = duration("--wait-for-snapshot", wait_for_snapshot)
+        wanted = operator.Wanted(
+            selection=selection(snapshot, at, data_version),
+            as_of=None if as_of is None else instant("--as-of", as_of),
+            allow_bootstrap=not no_bootstrap,
+            waits=patience is not None,
+            replace=replace,
+            dry_run=dry_run,
+            seeds=tuple(seed or ()),
+            megabytes_per_second=bandwidth,
         )
-    else:
-        settings = load(config).config
-        target = target_of_config(settings, choose(settings, dataset), output, wanted)
-    if if_not_exists and target.path.exists():
-        print(f"{target.path}: exists, left alone", file=sys.stderr)
-        return _end(command, 0)
-    report = _restore(target, patience, if_snapshot_exists, progress)
-    if report is None:
-        return _end(command, 0)
-    _show(target.dataset, target.path, report, dry_run, as_json)
-    return _end(command, 0 if dry_run else _exit_code(report))
+        bucket = operator.Bucket.of(location, s3_endpoint, s3_region, trusted_key)
+        goal = operator.target(lambda: chosen(config, dataset), bucket, dataset, output, wanted)
+        told.about(goal.dataset, goal.path)
+        if if_not_exists and goal.path.exists():
+            told.ended(_left_alone(goal))
+        else:
+            done = _restored(goal, patience, if_snapshot_exists, progress)
+            told.ended(_told(goal, done, as_json))
+    return _end(command)
 
 
-def _restore(
-    target: Any, patience: float | None, if_snapshot_exists: bool, mode: str
+def _left_alone(goal: Target) -> dict[str, Any]:
+    print(f"{goal.path}: exists, left alone", file=sys.stderr)
+    return {"decision": "left_alone"}
+
+
+def _restored(
+    goal: Target, patience: float | None, if_snapshot_exists: bool, mode: str
 ) -> RestoreReport | None:
+    """What was done; None if there is no snapshot, and that is well."""
     from restorer.errors import NothingToRestore
-    from restorer.restore import restore as run
-    from snowmelt.durations import format_duration
-    from snowmelt.errors import WaitTimedOut
-    from snowmelt.progress import progress
-
-    deadline = time.monotonic() + (patience or 0.0)
-    while True:
-        try:
-            with progress(f"restoring {target.dataset}", progress_mode(mode)) as report:
-                return run(
-                    target.store, target.dataset, target.path, target.request, progress=report
-                )
-        except NothingToRestore as error:
-            if if_snapshot_exists:
-                print(f"{target.dataset}: no snapshot, nothing to do", file=sys.stderr)
-                return None
-            if patience is None:
-                raise
-            if time.monotonic() >= deadline:
-                what = f"{target.dataset} in {target.store.url}"
-                raise WaitTimedOut(
-                    f"no snapshot of {what} after {format_duration(patience)}"
-                ) from error
-        time.sleep(_WAIT_POLL_SECONDS)
-
-
-def _patience(wait: str | None) -> float | None:
-    from snowmelt.durations import parse_duration
-    from snowmelt.errors import UsageError
+    from snowmelt.restoring import restore_target
 
     try:
-        return None if wait is None else parse_duration(wait)
-    except ValueError as error:
-        what = f"--wait-for-snapshot {wait} is not a duration"
-        raise UsageError(what, hint="write e.g. 10m") from error
+        return restore_target(goal, patience, progress_mode(mode))
+    except NothingToRestore:
+        if not if_snapshot_exists:
+            raise
+        print(f"{goal.dataset}: no snapshot, nothing to do", file=sys.stderr)
+        return None
 
 
-def selection(snapshot: str | None, at: str | None, data_version: int | None) -> Selection:
-    """What was asked for. Raises UsageError."""
-    from restorer.facts import Selection
-    from snowmelt.errors import UsageError
+def _told(goal: Target, done: RestoreReport | None, as_json: bool) -> dict[str, Any]:
+    """Show it; returns the document of the report."""
+    from snowmelt.coldstart import describe_report
 
-    if sum(value is not None for value in (snapshot, at, data_version)) > 1:
-        raise UsageError(
-            "--snapshot, --at and --data-version exclude each other", hint="give only one of them"
-        )
-    moment = None
-    if at is not None:
-        try:
-            parsed = datetime.fromisoformat(at)
-        except ValueError as error:
-            hint = "write e.g. 2026-11-22T10:00:00Z"
-            raise UsageError(f"--at {at} is not an RFC 3339 time", hint=hint) from error
-        if parsed.tzinfo is None:
-            raise UsageError(f"--at {at} has no time zone", hint="append Z for UTC")
-        moment = parsed.timestamp()
-    return Selection(snapshot_id=snapshot, at=moment, data_version=data_version)
+    if done is None:
+        return {"decision": "no_snapshot"}
+    _show(goal, done, as_json)
+    return describe_report(done)
 
 
-def _exit_code(report: RestoreReport) -> int:
-    from restorer.verdict import Action
-
-    if report.failure is not None:
-        raise report.failure
-    usable = report.snapshot_id is not None or report.decision.action is Action.KEEP_LOCAL
-    # A bootstrap is for the long-running node; an init container ends well and lets it begin.
-    return 0 if usable or report.decision.action is Action.BOOTSTRAP else 4
-
-
-def _show(dataset: str, path: Path, report: RestoreReport, dry_run: bool, as_json: bool) -> None:
-    from snowmelt.cli.tables import print_decision
+def _show(goal: Target, report: RestoreReport, as_json: bool) -> None:
+    from snowmelt.cli.decision_table import print_decision
     from snowmelt.coldstart import describe_decision, describe_report
     from snowmelt.durations import format_duration
     from snowmelt.progress import format_bytes
 
-    decision = describe_decision(dataset, report.decision)
+    path, dry_run = goal.path, goal.request.dry_run
+    decision = describe_decision(goal.dataset, report.decision)
     if as_json:
         done = {} if dry_run else describe_report(report)
         print_json({"planned": dry_run, "path": str(path), **decision, **done})
@@ -202,19 +183,34 @@ def _show(dataset: str, path: Path, report: RestoreReport, dry_run: bool, as_jso
         line = json.dumps({"rejected": rejection.snapshot_id, "reason": rejection.reason})
         print(f"snowmelt: warning: {line}", file=sys.stderr)
     if report.snapshot_id is None:
-        print(f"{path}: {report.decision.action.value.replace('_', ' ')}")
+        print(f"{path}: {_left(report.decision)}")
         return
     size = format_bytes(report.bytes_fetched)
     if report.bytes_kept:
         size += f" and {format_bytes(report.bytes_kept)} of an interrupted restore"
+    if report.bytes_seeded:
+        size += f" and {format_bytes(report.bytes_seeded)} that files here had"
     print(
         f"{path}: restored {report.row_count:,} items from snapshot {report.snapshot_id} "
         f"({size} in {format_duration(sum(report.seconds.values()))})"
     )
 
 
-def _end(command: list[str] | None, code: int) -> int:
-    if command and code == 0:
+def _left(decision: Decision) -> str:
+    """What comes of a decision by which nothing was fetched."""
+    from restorer.verdict import Action
+
+    outcome = {
+        Action.KEEP_LOCAL: "kept",
+        Action.BOOTSTRAP: "nothing was restored, `snowmelt run` will bootstrap",
+        Action.SERVE_STALE_AND_BOOTSTRAP: "kept, `snowmelt run` will serve it and bootstrap",
+    }
+    done = outcome.get(decision.action, decision.action.value)
+    return f"{done}, because {decision.reasons[0]}"
+
+
+def _end(command: list[str] | None) -> int:
+    if command:
         sys.stdout.flush()
         os.execvp(command[0], command)  # noqa: S606 - the user's own command, without a shell
-    return code
+    return 0

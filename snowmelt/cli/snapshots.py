@@ -172,7 +172,7 @@ def show(
 def _create_from_file(plan: DatasetPlan, force: str | None) -> dict[str, Any]:
     from cdc.engines import open_accelerator
     from snapshotter import gate
-    from snapshotter.errors import ObjectMissing
+    from snapshotter.errors import NothingToSnapshot, ObjectMissing
     from snapshotter.gatekeeper import Circumstances
     from snapshotter.publish import Publisher
     from snapshotter.reader import read_pointer
@@ -180,6 +180,9 @@ def _create_from_file(plan: DatasetPlan, force: str | None) -> dict[str, Any]:
     from snowmelt.errors import UsageError
     from snowmelt.leasing_once import leased
 
+    if plan.role == "edge":
+        hint = "ask the node that publishes"
+        raise NothingToSnapshot(f"{plan.name}: this node follows snapshots", hint=hint)
     if not plan.path.exists():
         raise UsageError(
             f"dataset {plan.name}: no node runs and {plan.path} does not exist",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from snowmelt.durations import format_duration, format_exact
-from snowmelt.progress import format_bytes
 
 _MISFITS_TOLD = 5
 _LOOKS = {"drill": "drill"} | dict.fromkeys(("fast", "sample", "full"), "verification")
@@ -76,7 +75,7 @@ def print_status(datasets: Sequence[Mapping[str, Any]]) -> None:
     for one in datasets:
         problem = one["problem"] or (one["snapshot"] or {}).get("problem")
         if problem:
-            out.print(f"{one['name']}: {problem['message']}; {problem['hint']}")
+            out.print(f"{one['name']}: {_told(problem)}", markup=False)
         if (one["snapshot"] or {}).get("lease") == "waiting":
             holder = one["snapshot"]["lease_holder"] or "nobody yet"
             out.print(f"{one['name']}: published by {holder}; this node waits", markup=False)
@@ -88,8 +87,23 @@ def print_status(datasets: Sequence[Mapping[str, Any]]) -> None:
             out.print(f"{one['name']}: the last {_LOOKS[look['level']]} of a snapshot {found}")
         if one["refresh"]:
             out.print(_refreshes(one["name"], one["refresh"]))
+        if one.get("follow"):
+            for line in _follows(one["name"], one["follow"]):
+                out.print(line, markup=False)
         if one["misfits"]:
             out.print(_misfits(one["name"], one["misfits"]), markup=False)
+
+
+def _told(problem: Mapping[str, Any]) -> str:
+    """What is wrong, what to do, since when, and when it is tried again."""
+    told = f"{problem['message']}; {problem['hint']}"
+    times = [] if problem["since"] is None else [f"since {instant(problem['since'])}"]
+    tries, again = problem.get("tries", 1), problem.get("next_try_at")
+    if tries > 1:
+        times.append(f"tried {tries} times")
+    if again is not None:
+        times.append(f"the next try is at {instant(again)}")
+    return f"{told} ({', '.join(times)})" if times else told
 
 
 def _refreshes(dataset: str, refresh: Mapping[str, Any]) -> str:
@@ -102,6 +116,20 @@ def _refreshes(dataset: str, refresh: Mapping[str, Any]) -> str:
     )
 
 
+def _follows(dataset: str, follow: Mapping[str, Any]) -> Iterator[str]:
+    """Where an edge stands, and what keeps it there."""
+    every = f"follows snapshots, asks every {format_exact(follow['interval_seconds'])}"
+    if follow["data_age_seconds"] is not None:
+        every += f"; the data is {format_duration(follow['data_age_seconds'])} old"
+    if follow["versions_behind"]:
+        every += f", {follow['versions_behind']} versions behind the newest snapshot"
+    yield f"{dataset}: {every}; the bucket answered {ago(follow['answered_at']) or 'never'}"
+    if follow["held_because"] is not None:
+        yield f"{dataset}: followers are held: {follow['held_because']}"
+    for snapshot_id in follow["rejected"]:
+        yield f"{dataset}: {snapshot_id} was found unusable, and is not tried for now"
+
+
 def _misfits(dataset: str, counts: Mapping[str, int]) -> str:
     most = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
     told = [
@@ -110,27 +138,3 @@ def _misfits(dataset: str, counts: Mapping[str, int]) -> str:
     ]
     more = f" and {len(most) - _MISFITS_TOLD} more" if len(most) > _MISFITS_TOLD else ""
     return f"{dataset}: in _rest, because no column holds them: {', '.join(told)}{more}"
-
-
-def print_decision(decision: Mapping[str, Any]) -> None:
-    """The decision of a cold start with its numbers."""
-    out = console()
-    out.print(f"{decision['dataset']}: {decision['action']}")
-    for reason in decision["reasons"]:
-        out.print(f"  because {reason}")
-    if decision["candidates"]:
-        names = ("snapshot", "age", "resumable until", "rows", "fetch", "verdict")
-        rows = [
-            (
-                one["snapshot_id"],
-                None if one["age_seconds"] is None else format_duration(one["age_seconds"]),
-                instant(one["resumable_until"]),
-                one["row_count"],
-                format_bytes(one["stored_bytes"]),
-                one["verdict"],
-            )
-            for one in decision["candidates"]
-        ]
-        out.print(table(names, rows))
-    for name, value in decision["numbers"].items():
-        out.print(f"  {name.replace('_', ' ')}: {'-' if value is None else value}")

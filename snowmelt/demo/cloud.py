@@ -31,7 +31,8 @@ class Cloud:
             from moto.server import ThreadedMotoServer
         except ImportError as error:
             raise UsageError(
-                "the demo needs its embedded AWS", hint="pip install 'snowmelt[demo]'"
+                "the demo needs its embedded AWS",
+                hint="pip install 'snowmelt[demo]', or start it by uvx",
             ) from error
         import boto3
 

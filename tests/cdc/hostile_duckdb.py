@@ -39,6 +39,7 @@ HOSTILE = [
     "ROLLBACK",
     "SET threads = 1",
     "RESET memory_limit",
+    "SET memory_limit = '1GB'",
     "SET VARIABLE x = 1",
     "PRAGMA database_list",
     "PRAGMA disable_checkpoint_on_shutdown",

@@ -55,7 +55,7 @@ def _row(found: Lines, position: int) -> list[Any]:
 def test_rows_of_the_layout_have_their_cells_and_identities(lines: LineDecode) -> None:
     found = _decoded(lines, _image(ITEM | {"id": {"S": "b"}, "n": {"N": "9" * 18}}))
 
-    assert found.others.to_pylist() == found.misfits.to_pylist() == []
+    assert (found.others.to_pylist(), found.rests) == ([], {})
     assert _row(found, 0) == CELLS
     assert _row(found, 5) == ["b", *CELLS[1:3], int("9" * 18)]
     assert found.identities.to_pylist()[5] == KEYS.identity({"id": {"S": "b"}})
@@ -86,7 +86,7 @@ def test_what_is_not_clear_is_left_to_others(lines: LineDecode, text: Item) -> N
 
     assert found.others.to_pylist() == [5]
     assert len(found.positions) == 10
-    assert found.misfits.to_pylist() == []
+    assert found.rests == {}
 
 
 def test_attributes_in_another_order_or_place_are_left_to_others(lines: LineDecode) -> None:
@@ -109,9 +109,24 @@ def test_a_single_value_that_its_column_cannot_hold_makes_a_misfit(
 ) -> None:
     found = _decoded(lines, _image(ITEM | {name: value}))
 
-    assert found.misfits.to_pylist() == [5]
+    assert found.rests == {5: _image({name: value}).decode()}
+    assert found.counts == ({} if "NULL" in value else {name: 1})
     cells = dict(zip(COLUMNS.names, _row(found, 5), strict=True))
     assert cells == dict(zip(COLUMNS.names, CELLS, strict=True)) | {name: None}
+
+
+def test_what_is_left_of_a_row_is_named_by_its_change(lines: LineDecode) -> None:
+    odd = {"t": {"N": "1"}, "n": {"NULL": True}}
+    images = [_image(ITEM), None, _image({"id": {"S": "other"}}), _image(ITEM | odd)]
+    images += [_image(ITEM)] * 4
+    keys = [_image({"id": {"S": "gone"}}) if image is None else None for image in images]
+    is_dead = pa.array([image is None for image in images])
+
+    found = lines.decode(images, keys, is_dead, COLUMNS)
+
+    assert found is not None
+    assert found.others.to_pylist() == [2]
+    assert (found.rests, found.counts) == ({3: _image(odd).decode()}, {"t": 1})
 
 
 def test_a_deleted_item_has_no_place(lines: LineDecode) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cdc import duckdb_holes
+from cdc import duckdb_holes, holes
 from cdc.accelerator import Accelerator, Layout
 from cdc.duckdb_accelerator import DuckdbAccelerator
 from cdc.engines import open_accelerator
@@ -170,6 +170,6 @@ def test_snapshots_between_which_space_was_given_back_restore_to_what_was_frozen
 def test_where_a_file_can_have_no_holes_that_is_told() -> None:
     reader, writer = os.pipe()
 
-    assert not duckdb_holes.punched(writer, 0, 4096)
+    assert not holes.punched(writer, 0, 4096)
     os.close(reader)
     os.close(writer)

@@ -162,3 +162,25 @@ def test_nothing_is_folded_before_the_scan_has_ended(accelerator: DuckdbAccelera
     assert accelerator.maintain(idle=True).folded_rows == 0
     producer.scan(item("b"))
     assert accelerator.read(item("b")) is None
+
+
+def test_what_changes_while_older_changes_are_folded_is_found_by_its_key(
+    accelerator: DuckdbAccelerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    producer = Producer(accelerator)
+    producer.scan(item("a", price=1), item("b", price=1))
+    producer.end_scan()
+    while accelerator.maintain(idle=True).is_pending:
+        pass
+    monkeypatch.setattr(duckdb_upkeep, "FOLD_ROWS", 1)
+    assert accelerator.read(item("a")) == item("a", price=1)  # from now on it is known what changes
+
+    producer.put(item("a", price=2))  # is frozen at once
+    producer.put(item("b", price=3))
+    assert accelerator.maintain(idle=False).folded_rows == 1
+
+    assert delta_rows(accelerator) == 1
+    assert accelerator.read(item("a")) == item("a", price=2)
+    assert accelerator.read(item("b")) == item("b", price=3)
+    found = accelerator._held.changed
+    assert not any(found.has(delta, BY_ID.identity(item("a"))) for delta in ("a", "b"))

@@ -129,7 +129,22 @@ def test_a_denied_action_is_named_with_what_it_was_denied_on() -> None:
     ):
         source.list_shards()
 
-    assert caught.value.hint == "allow dynamodb:DescribeStream on the stream of table flights"
+    assert caught.value.hint == (
+        "allow dynamodb:DescribeStream on table/flights/stream/*; "
+        "policy stream_reader of terraform/modules/policies has it"
+    )
+
+
+def test_a_key_that_may_not_be_used_is_not_taken_for_a_missing_action_of_the_table() -> None:
+    refused = refusal("KMSAccessDeniedException", "The ciphertext refers to a key")
+    with (
+        source_that_hears(refused) as (source, _),
+        pytest.raises(AccessDenied) as caught,
+    ):
+        source.get_records("iterator")
+
+    assert "allow kms:Decrypt on the key that table flights is encrypted with" in caught.value.hint
+    assert "dynamodb:" not in caught.value.hint
 
 
 def test_a_signature_error_repeats_neither_the_request_nor_the_secret() -> None:

@@ -1,10 +1,10 @@
 """Listings of a stream, consistent and otherwise, and what the graph makes of them."""
 
-from cdc.checkpoint import ShardProgress
 from cdc.graph import ShardGraph
 from cdc.lineage import Horizon, State
 from cdc.lineage_events import EndReached, IteratorOpened, PageRead
 from cdc.position import After, End, FromStart
+from cdc.shard_progress import ShardProgress
 from cdc.source import ListedShard, ShardListing
 
 NOW = 1_700_000_000.0

@@ -8,7 +8,6 @@ from cdc.checkpoint import (
     Checkpoint,
     Lineage,
     ScanProgress,
-    ShardProgress,
     decode,
     encode,
     resumable_until,
@@ -19,6 +18,7 @@ from cdc.graph import ShardGraph
 from cdc.lineage import Horizon, State
 from cdc.lineage_events import EndReached, IteratorOpened, PageRead
 from cdc.position import After, End, FromStart
+from cdc.shard_progress import ShardProgress
 from cdc.source import ListedShard, ShardListing
 
 NOW = 1_700_000_000.0

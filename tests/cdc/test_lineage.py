@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from cdc import lineage_events as events
-from cdc.checkpoint import MARGIN_SECONDS, RETENTION_SECONDS, ShardProgress
+from cdc.checkpoint import MARGIN_SECONDS, RETENTION_SECONDS
 from cdc.lineage import Horizon, IllegalTransition, Shard, State, step
 from cdc.lineage_events import ShardEvent
 from cdc.position import After, End, FromStart, Position
+from cdc.shard_progress import ShardProgress
 
 NOW = 1_000_000.0
 SHARD = "shardId-00000000000999000000-a"  # began at 999,000

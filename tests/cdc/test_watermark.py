@@ -1,8 +1,8 @@
 """Proof of the tip, watermark, lag and readiness, with time passed in."""
 
-from cdc.checkpoint import ShardProgress
 from cdc.lineage import Shard, State
 from cdc.position import After, End, FromStart
+from cdc.shard_progress import ShardProgress
 from cdc.tip import TipProof
 from cdc.watermark import has_passed, is_ready, lag_seconds, watermark
 

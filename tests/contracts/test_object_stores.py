@@ -18,7 +18,7 @@ from snapshotter.errors import (
     SnapshotError,
     StoreRefused,
 )
-from snapshotter.store import ObjectStore
+from snapshotter.store import ObjectStore, StoredObject
 from snapshotter.stores import StoreParams, open_store, probe
 from tests.servers.moto import MotoServer
 from tests.servers.seaweedfs import SeaweedFS
@@ -246,6 +246,22 @@ def test_a_pointer_moves_from_etag_to_etag(store: ObjectStore) -> None:
         etag = store.put_if_match("head.json", b"%d" % version, etag)
 
     assert store.get("head.json", max_bytes=ROOM).data == b"3"
+
+
+def test_what_has_this_etag_still_is_not_given_again(store: ObjectStore) -> None:
+    etag = store.put("head.json", b"one")
+    assert store.get_changed("head.json", etag, max_bytes=ROOM) is None
+    newer = store.put_if_match("head.json", b"two", etag)
+
+    given = store.get_changed("head.json", etag, max_bytes=ROOM)
+
+    assert given == StoredObject(b"two", newer)
+    assert store.get_changed("head.json", newer, max_bytes=ROOM) is None
+    with pytest.raises(Corrupt, match="more than the 2 allowed"):
+        store.get_changed("head.json", etag, max_bytes=2)
+    store.delete("head.json")
+    with pytest.raises(ObjectMissing):
+        store.get_changed("head.json", newer, max_bytes=ROOM)
 
 
 def test_an_old_etag_moves_nothing(store: ObjectStore) -> None:

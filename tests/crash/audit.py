@@ -54,12 +54,12 @@ def install() -> None:
         committing[:] = [batch]
         commit(self, batch, *rest)
 
-    def audited_checkpoint(cursor: Any, checkpoint: Any) -> None:
+    def audited_checkpoint(cursor: Any, checkpoint: Any, *rest: Any) -> None:
         rows = [(*record, checkpoint.version) for record in last.of(committing[0])]
         if rows:
             cursor.execute(_CREATE)
             cursor.execute(_ADD_ALL, [*map(list, zip(*rows, strict=True))])
-        write_checkpoint(cursor, checkpoint)
+        write_checkpoint(cursor, checkpoint, *rest)
 
     def audited_finish(self: Any, known: Any, batch: Any, checkpoint: Any) -> Any:
         rows = [(*record, checkpoint.version) for record in last.of(batch)]
@@ -70,7 +70,7 @@ def install() -> None:
 
     decode.Decoder.changes = noted_changes  # type: ignore[method-assign]
     duckdb_accelerator.DuckdbAccelerator._commit = noted_commit  # type: ignore[method-assign, assignment]
-    duckdb_state.write_checkpoint = audited_checkpoint
+    duckdb_state.write_checkpoint = audited_checkpoint  # type: ignore[assignment]
     sqlite_writes.Writes._finish = audited_finish  # type: ignore[method-assign]
 
 

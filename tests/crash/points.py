@@ -10,6 +10,7 @@ from snapshotter.location import StoreParams
 from snapshotter.stores import open_store
 from tests.crash import stories
 from tests.crash.effects import sites
+from tests.crash.following import follow
 from tests.crash.lives import Bench
 from tests.crash.nodes import MortalNode
 from tests.crash.telling import Landed, tell_all
@@ -19,14 +20,21 @@ RESTORING = (
     "restorer.fetch",
     "restorer.prove",
     "restorer.scratch",
+    "restorer.seed",
     "restorer.staging",
+    "restorer.switch",
+    "restorer.unfolded",
+    "restorer.writing",
     "snapshotter.catalog_change",
     "snapshotter.file_store:FileStore._remove_empty_directories",
     "snapshotter.file_store:FileStore.delete",
+    "snapshotter.file_store:FileStore.put.replace",
     "snapshotter.fsspec_store",
     "snapshotter.probe",
     "snapshotter.prune",
     "snapshotter.s3_store",
+    "snowmelt.edge_file",
+    "snowmelt.init_container",
 )
 """The crash points of DuckDB nodes that a file of its own has, so that two workers share them."""
 
@@ -65,6 +73,17 @@ class Restoring:
             only=lambda site: landed.is_new(site) or not site.startswith("cdc"),
         )
 
+    def test_a_restore_over_an_older_file_may_be_killed_and_that_file_is_never_half(
+        self, bench: Bench, location: str, landed: Landed
+    ) -> None:
+        own = ("restorer.switch", "restorer.seed", "restorer.staging")
+        tell_all(
+            "restore over an older file",
+            stories.restore_over(bench, location),
+            landed,
+            only=lambda site: landed.is_new(site) or site.startswith(own),
+        )
+
     def test_a_restore_that_gives_a_damaged_snapshot_up_may_be_killed(
         self, bench: Bench, location: str, landed: Landed
     ) -> None:
@@ -77,6 +96,19 @@ class Restoring:
 
         story = stories.restore_past_damage(bench, f"file://{damaged}")
         tell_all("restore past damage", story, landed, only=landed.is_new)
+
+    def test_an_edge_killed_anywhere_while_it_follows_goes_on(
+        self, bench: Bench, location: str, landed: Landed
+    ) -> None:
+        bucket = Path(f"{location.removeprefix('file://')}-followed")
+        shutil.copytree(location.removeprefix("file://"), bucket)
+        switching = ("restorer.switch", "restorer.unfolded", "snowmelt.edge_file")
+        tell_all(
+            "follow",
+            follow(bench, f"file://{bucket}"),
+            landed,
+            only=lambda site: landed.is_new(site) or site.startswith(switching),
+        )
 
     @pytest.mark.soak
     @pytest.mark.timeout(7200)

@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cdc.accelerator import Engine
 from cdc.errors import Trimmed
+from restorer.switch import read_origin
 from snapshotter.assemble import objects_of
 from snapshotter.catalog_change import change_catalog, whole
 from snapshotter.errors import ObjectMissing
@@ -23,6 +25,7 @@ from snapshotter.stores import open_store
 from tests.crash.lives import Bench, Gate
 from tests.crash.nodes import MortalNode
 from tests.crash.told import Told
+from tests.crash.watching import Watcher
 from tests.e2e.nodes import Document
 from tests.servers.seaweedfs import SeaweedFS
 from tests.snapshotter.images import checkpoint, image
@@ -116,9 +119,40 @@ def restore(bench: Bench, location: str) -> Story:
 
 
 def _leave_half_a_restore(node: MortalNode) -> None:
-    other = node.path.with_name(node.path.name + ".d") / "000001-000000000001-20260101T000000000Z"
-    other.mkdir(parents=True)
-    (other / node.path.name).write_bytes(os.urandom(100))
+    """One that can be gone on with, its log aside, and an older one."""
+    for version in (1, 2):
+        name = f"000001-{version:012d}-20260101T000000000Z"
+        other = node.path.with_name(node.path.name + ".d") / name
+        other.mkdir(parents=True)
+        for suffix in ("", ".wal", "-wal", "-shm"):
+            (other / f"{node.path.name}{suffix}").write_bytes(os.urandom(100))
+
+
+def restore_over(bench: Bench, location: str) -> Story:
+    """An older, damaged file gives way to the newest snapshot, and gives it its blocks."""
+
+    def tell(gates: Sequence[Gate]) -> Told:
+        node = bench.node(location, "bootstrap_only")
+        store, dataset = open_store(location, StoreParams()), bench.table.name
+        newest, *_, oldest = read_pointer(store, dataset).catalog
+        target = node.home / "older" / "file"
+        words = ("restore", "--output", str(target))
+        assert node.end_of(*words, "--snapshot", oldest.snapshot_id) == 0, node.with_log("")
+        engine: Engine = "sqlite" if node.engine == "sqlite" else "duckdb"
+        watcher = Watcher(target, dataset, engine, newest.version)
+        told = Told(bench, node, gates)
+        told.on_death = watcher.look
+        told.verb(*words)
+        watcher.look()
+        assert watcher.seen["new"] > 0
+        assert watcher.seen["old"] > 0 or not gates
+        origin = read_origin(target)
+        assert origin is not None
+        assert origin.snapshot_id == newest.snapshot_id
+        told.assert_blocks_fetched_once()
+        return told
+
+    return tell
 
 
 # ---------------------------------------------------------------- rarer ways

@@ -25,7 +25,7 @@ from tests.e2e.nodes import Key, differences
 from tests.simulators.stream import Served
 
 _WAIT_SECONDS = 0.03
-_WRITES_BLOCKS = "restorer.fetch:_write.pwritev"
+_WRITES_BLOCKS = "restorer.writing:write_at.pwritev"
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Told:
         self.bench = bench
         self.node = node
         self.deaths: list[Death] = []
+        self.on_death: Callable[[], object] = lambda: None
         self._gates = [*gates, Gate()]
         self._lines = len(list(node.passed()))
         self._newest = bench.newest_sequence()
@@ -131,6 +132,7 @@ class Told:
         self.deaths.append(Death(len(self.bench.table.served), committed))
         without = self.node.with_log("died without a gate")
         assert len(self.deaths) < len(self._gates), without
+        self.on_death()
 
     def _committed_by_the_dead(self) -> dict[Committed, list[int]]:
         # In a copy, because opening a file recovers it, which is what the next process has to do.

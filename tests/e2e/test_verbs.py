@@ -15,6 +15,7 @@ import duckdb
 import pytest
 
 from cdc.rebuild import ItemSetDigest
+from snowmelt import client
 from tests.e2e.changes import change
 from tests.e2e.held import held_link
 from tests.e2e.nodes import (
@@ -279,6 +280,27 @@ def test_the_file_of_a_stopped_node_answers_and_is_explained(
     assert explained["action"] == "keep_local"
     assert explained["candidates"][0]["snapshot_id"] == centre.second["duckdb"]["snapshot_id"]
     assert node.verb("status").code == 8
+
+
+def test_a_node_tells_what_its_init_container_did(
+    centre: Centre, make_node: Callable[..., Node]
+) -> None:
+    document = json.loads(json.dumps(centre.node.document))
+    del document["runtime"], document["datasets"][1]
+    document["datasets"][0]["acceleration"]["snapshots"] = "bootstrap_only"
+    node = make_node("pod", document)
+    assert node.verb("restore", "--report", "report.json").code == 0
+    report = json.loads((node.home / "report.json").read_text())
+
+    told = node.start().wait_ready().status()["restore"]
+    page = client.request(node.admin, "GET", "/metrics")[1].decode()
+
+    assert told["decision"] == "keep_local"
+    assert told["snapshot_id"] == report["snapshot_id"] == centre.second["duckdb"]["snapshot_id"]
+    assert told["phases"] == report["phases"]
+    fetched = f'snapshot_bootstrap_bytes{{dataset="duckdb"}} {float(report["bytes_fetched"])}'
+    assert fetched in page
+    assert node.stop() == 0
 
 
 # ---------------------------------------------------------------- trouble at the start

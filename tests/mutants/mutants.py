@@ -57,9 +57,9 @@ MUTANTS = (
     Mutant(
         "duckdb-checkpoint-in-its-own-transaction",
         "cdc/duckdb_accelerator.py",
-        "                    states.write_checkpoint(cursor, checkpoint)\n",
+        "                    states.write_checkpoint(cursor, checkpoint, old.checkpoint)\n",
         "                with self._database.transaction() as cursor:\n"
-        "                    states.write_checkpoint(cursor, checkpoint)\n",
+        "                    states.write_checkpoint(cursor, checkpoint, old.checkpoint)\n",
         f"{_ATOMIC}::{_TORN}[duckdb]",
     ),
     Mutant(
@@ -131,9 +131,16 @@ MUTANTS = (
     ),
     Mutant(
         "no-digest-of-a-fetched-block",
-        "restorer/fetch.py",
-        "if pair[0] != pair[1]:",
-        "if pair[0] is None:",
+        "restorer/writing.py",
+        "if found != wanted:",
+        "if found is None:",
+        "tests/restorer/test_fetch.py::test_a_damaged_block_with_a_frame_of_its_own_is_named",
+    ),
+    Mutant(
+        "no-digest-of-a-fetched-frame",
+        "restorer/writing.py",
+        "tools.digester.of(stored) != frame.digest",
+        "tools.digester.of(stored) is None",
         "tests/restorer/test_fetch.py::test_a_damaged_pack_is_named_with_snapshot_and_block",
     ),
     Mutant(

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from cdc.capture_status import CaptureSettings
-from cdc.checkpoint import ShardProgress
 from cdc.errors import IteratorExpired, SourceUnreachable, Throttled
 from cdc.graph import ShardGraph
 from cdc.lineage import Horizon
 from cdc.polling import PageFetched, ShardsFetched
 from cdc.position import End, progress_order, sequence_order
 from cdc.reader import StreamReader
+from cdc.shard_progress import ShardProgress
 from cdc.troubles import Troubles
 from tests.simulators.clock import InlineWorkers, VirtualClock
 from tests.simulators.stream import SimulatedTable

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from snapshotter.errors import StoreUnreachable
 from snapshotter.file_store import FileStore
 from snapshotter.location import StoreParams, parse_location
@@ -79,3 +81,15 @@ class CountedStore(FileStore):
         data = super().get_range(key, offset, size)
         self.reads.append((key, len(data)))
         return data
+
+
+class WatchedStore(FileStore):
+    """A directory that asks somebody before each ranged read, who may wait or refuse."""
+
+    def __init__(self, store: ObjectStore, before: Callable[[int], None]) -> None:
+        super().__init__(parse_location(store.url))
+        self._before = before
+
+    def get_range(self, key: str, offset: int, size: int) -> bytes:
+        self._before(offset)
+        return super().get_range(key, offset, size)

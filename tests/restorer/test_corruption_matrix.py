@@ -340,13 +340,29 @@ def test_the_old_file_is_kept_when_what_is_newer_is_damaged(
     sharing = history("sharing", engine)
     target = old_target(sharing)
 
-    with sharing.damaged(shared_pack(sharing), 0.5):
+    with sharing.damaged(newest_pack(sharing), 0.5):
         report = restore(sharing.store, DATASET, target, RestoreRequest(Policy(role="operator")))
 
     assert report.decision.action is Action.KEEP_LOCAL
     assert [each.snapshot_id for each in report.rejected] == [sharing.newer]
     assert sharing.older is not None
     assert plain_rows(target, engine) == sharing.rows[sharing.older]
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "sqlite"])
+def test_what_the_old_file_has_is_not_asked_of_a_damaged_pack(
+    history: Callable[[str, Engine], History],
+    old_target: Callable[[History], Path],
+    engine: Engine,
+) -> None:
+    sharing = history("sharing", engine)
+    target = old_target(sharing)
+
+    with sharing.damaged(shared_pack(sharing), 0.5):
+        report = restore(sharing.store, DATASET, target, RestoreRequest(Policy(role="operator")))
+
+    assert report.snapshot_id == sharing.newer
+    assert plain_rows(target, engine) == sharing.rows[sharing.newer]
 
 
 # ---------------------------------------------------------------- on a real S3

@@ -154,20 +154,20 @@ def test_a_fresh_snapshot_is_better_than_an_unfinished_bootstrap() -> None:
 
 def test_a_file_of_an_earlier_bootstrap_gives_way_to_a_fresh_snapshot_of_the_newer_one() -> None:
     newer = candidate(2, lineage_id=OTHER_EPOCH.id)
-    offer = published(newer, lineage_id=OTHER_EPOCH.id, epoch=OTHER_EPOCH.epoch)
+    offer = published(newer, lineage_id=OTHER_EPOCH.id, lineage=OTHER_EPOCH)
 
     assert decided(offer, local(900)).chosen == newer
 
 
 def test_a_file_of_a_later_bootstrap_than_the_published_one_is_kept() -> None:
-    older = published(candidate(900), epoch=LINEAGE.epoch)
+    older = published(candidate(900), lineage=LINEAGE)
 
     assert decided(older, local(2, lineage=OTHER_EPOCH)).action is Action.KEEP_LOCAL
 
 
 def test_a_fresh_file_of_an_earlier_bootstrap_is_better_than_nothing_to_resume_from() -> None:
     old = candidate(2, EXPIRED, lineage_id=OTHER_EPOCH.id)
-    offer = published(old, lineage_id=OTHER_EPOCH.id, epoch=OTHER_EPOCH.epoch)
+    offer = published(old, lineage_id=OTHER_EPOCH.id, lineage=OTHER_EPOCH)
 
     assert decided(offer, local(900)).action is Action.KEEP_LOCAL
 

@@ -52,20 +52,20 @@ def test_a_snapshot_of_any_age_is_taken(hours: float) -> None:
 
 @pytest.mark.parametrize("hours", [0.5, 300.0])
 def test_a_local_file_of_any_age_is_kept_where_nothing_newer_is_published(hours: float) -> None:
-    decision = decided(offered(200.0, epoch=NEWER.epoch), local(hours))
+    decision = decided(offered(200.0, lineage=NEWER), local(hours))
 
     assert decision.action is Action.KEEP_LOCAL
     assert decision.numbers.age_seconds == hours * HOUR
 
 
 def test_a_newer_refresh_replaces_the_local_file() -> None:
-    decision = decided(offered(1.0, epoch=NEWER.epoch), local(5.0, lineage=OLDER))
+    decision = decided(offered(1.0, lineage=NEWER), local(5.0, lineage=OLDER))
 
     assert decision.action is Action.RESTORE
 
 
 def test_a_local_refresh_that_was_not_published_yet_is_never_given_up_for_an_older_one() -> None:
-    decision = decided(offered(1.0, epoch=OLDER.epoch), local(0.1, lineage=NEWER))
+    decision = decided(offered(1.0, lineage=OLDER), local(0.1, lineage=NEWER))
 
     assert decision.action is Action.KEEP_LOCAL
 

@@ -96,7 +96,7 @@ def test_a_file_that_went_on_from_the_rollback_is_kept() -> None:
 def test_a_file_of_another_bootstrap_than_the_one_gone_back_to_gives_way() -> None:
     newer = local(2, lineage=OTHER_EPOCH)
 
-    assert decided(rolled_back(epoch=LINEAGE.epoch), newer).chosen == candidate(8)
+    assert decided(rolled_back(lineage=LINEAGE), newer).chosen == candidate(8)
 
 
 def test_where_the_snapshot_cannot_be_resumed_the_file_stays() -> None:

@@ -14,6 +14,8 @@ from cdc.errors import FileUnusable
 from restorer.errors import NoSpace
 from restorer.fetch import fetch, write_failed
 from restorer.plan import Plan
+from restorer.seed import take_stock
+from restorer.writing import Unpacker
 from snapshotter.errors import Corrupt, ObjectMissing, StoreUnreachable
 from snapshotter.store import ObjectInfo
 from tests.restorer.published import Bench, bench, directory_store, mixed, noise
@@ -96,15 +98,34 @@ def test_any_used_blocks_of_any_file_come_back(
         assert restored[at : at + length] == content[at : at + length]
 
 
-def test_a_damaged_pack_is_named_with_snapshot_and_block(source: Bench, tmp_path: Path) -> None:
-    snapshot_id = source.publish(BytesPart(noise(100 * BLOCK)))
-    plan = source.plan(snapshot_id)
+def damage(source: Bench, at: int) -> str:
+    """Flip a bit of the only pack; returns its key."""
     (pack,) = packs(source)
     data = bytearray(source.store.get(pack.key, max_bytes=pack.size).data)
-    data[50 * BLOCK + 7] ^= 1
+    data[at] ^= 1
     source.store.put(pack.key, bytes(data))
+    return pack.key
 
-    with pytest.raises(Corrupt, match=rf"{pack.key} is damaged.*block 50 of main.*{snapshot_id}"):
+
+def test_a_damaged_pack_is_named_with_snapshot_and_block(source: Bench, tmp_path: Path) -> None:
+    snapshot_id = source.publish(BytesPart(noise(100 * BLOCK)))  # raw: only a digest can tell
+    plan = source.plan(snapshot_id)
+    assert all(frame.digest for read in plan.reads() for frame in read.frames)
+    key = damage(source, 50 * BLOCK + 7)
+
+    what = rf"{key} is damaged: its frame does not .*block 48 of main.*{snapshot_id}"
+    with pytest.raises(Corrupt, match=what):
+        fetched(source, plan, tmp_path / "out")
+
+
+def test_a_damaged_block_with_a_frame_of_its_own_is_named(source: Bench, tmp_path: Path) -> None:
+    size = 262_144
+    snapshot_id = source.publish(BytesPart(noise(10 * size), block_size=size))
+    plan = source.plan(snapshot_id)
+    key = damage(source, 5 * size + 7)
+
+    what = rf"{key} is damaged: the block does not .*block 5 of main.*{snapshot_id}"
+    with pytest.raises(Corrupt, match=what):
         fetched(source, plan, tmp_path / "out")
 
 
@@ -155,7 +176,9 @@ def test_no_block_is_fetched_twice_after_a_fetch_broke_off(source: Bench, tmp_pa
     before = half_fetched(source, plan, main, most_reads=2)
     progress: list[tuple[int, int]] = []
 
-    done = fetch(source.store, plan, [main], progress=lambda *so_far: progress.append(so_far))
+    stock = take_stock(plan, [main])
+    report = progress.append
+    done = fetch(source.store, plan, [main], stock=stock, progress=lambda *now: report(now))
 
     assert main.read_bytes() == content
     assert done.bytes_kept == before.bytes_read > 0
@@ -172,7 +195,7 @@ def test_what_was_damaged_on_disk_meanwhile_is_fetched_again(source: Bench, tmp_
         file.seek(5 * BLOCK)
         file.write(b"not what was there")
 
-    fetch(source.store, plan, [main])
+    fetch(source.store, plan, [main], stock=take_stock(plan, [main]))
 
     assert main.read_bytes() == content
 
@@ -205,13 +228,10 @@ def test_a_write_to_a_full_device_is_exit_12(source: Bench) -> None:
 
 
 def _fill(source: Bench, plan: Plan) -> None:
-    from restorer import fetch as fetching
-
     read = next(plan.reads())
     data = source.store.get_range(read.key, read.offset, read.length)
     descriptor = os.open("/dev/full", os.O_WRONLY)
     try:
-        blocks = fetching._checked(read, data, plan.header, source.store.url)
-        fetching._written(blocks, [descriptor], [Path("/dev/full")])
+        Unpacker(plan.header, source.store.url, [Path("/dev/full")], [descriptor]).write(read, data)
     finally:
         os.close(descriptor)

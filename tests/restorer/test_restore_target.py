@@ -30,7 +30,13 @@ from restorer.verdict import Action
 from snapshotter import layout
 from snapshotter.reader import read_header, read_pointer
 from snapshotter.store import ObjectStore
-from tests.restorer.accelerators import DATASET, batch_of, plain_rows, rows_of
+from tests.restorer.accelerators import (
+    DATASET,
+    batch_of,
+    plain_rows,
+    rows_of,
+    stored_checkpoint,
+)
 from tests.restorer.conftest import Produce
 from tests.restorer.published import directory_store
 from tests.restorer.stores import LaterStore
@@ -62,7 +68,7 @@ def test_an_older_file_is_replaced_and_kept_until_it_is_forgotten(
     previous = previous_directory(target) / target.name
     assert plain_rows(target, engine) == rows_of(0, 500, seed=2)
     assert plain_rows(previous, engine) == rows_of(0, 500, seed=1)
-    forget_previous(target)
+    assert forget_previous(target, stored_checkpoint(target, engine))
     assert not previous.exists()
 
 

@@ -13,16 +13,18 @@ import pytest
 from cdc.accelerator import Engine
 from restorer.errors import RestoreError
 from restorer.facts import Policy
+from restorer.line import Patience
 from restorer.restore import RestoreReport, RestoreRequest, restore
 from restorer.verdict import Action
 from snapshotter.errors import SnapshotError, StoreAccessDenied, StoreUnreachable
 from snapshotter.publish import Publisher
+from snapshotter.s3_store import S3Store
 from snapshotter.store import ObjectStore
 from tests.restorer.accelerators import DATASET, Producer, plain_rows, rows_of
 from tests.restorer.stores import bucket_store
 from tests.servers import faults
 from tests.servers.fault_tally import Injected
-from tests.servers.faults import on
+from tests.servers.faults import every, on
 from tests.servers.proxy import Exchange, FaultProxy, fault_proxy
 from tests.servers.seaweedfs import SeaweedFS
 
@@ -103,6 +105,14 @@ def line(
         injected.add_all("S3 read", proxy)
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No second tries, which a loaded machine would bring about: what is counted is the rest."""
+    slow = Patience(least_seconds=120.0, unknown_seconds=120.0)
+    monkeypatch.setattr("restorer.fetch.Patience", lambda: slow)
+
+
+@pytest.mark.usefixtures("patient")
 def test_each_fault_of_a_pack_costs_one_more_read_of_it_and_nothing_else(line: Line) -> None:
     rules = [line.proxy.fail(each, on_pack(number), 1) for number, each in enumerate(FAULTS)]
     for part in ("bucket.json", "head.json", "/manifest"):
@@ -118,6 +128,7 @@ def test_each_fault_of_a_pack_costs_one_more_read_of_it_and_nothing_else(line: L
     assert len(line.reads()) == len(line.whole_reads()) + len(repeated)
 
 
+@pytest.mark.usefixtures("patient")
 def test_what_arrived_before_the_store_went_away_is_not_fetched_again(line: Line) -> None:
     line.proxy.fail(faults.SLOW_DOWN, on_pack(5))
     with pytest.raises(StoreUnreachable, match="SlowDown") as away:
@@ -133,6 +144,52 @@ def test_what_arrived_before_the_store_went_away_is_not_fetched_again(line: Line
     assert report.bytes_fetched > 0
     assert line.is_whole()
     assert set(line.whole_reads().values()) == {1}
+
+
+def test_lines_that_trickle_are_given_up_for_others(line: Line) -> None:
+    for number in (1, 2):
+        line.proxy.fail(faults.trickle(100), on_pack(number), 1)
+
+    line.restore()
+
+    assert line.is_whole()
+    stuck = [each for each in line.reads() if each.fault]
+    whole = {(each.path, each.range): each.sent_bytes for each in line.reads() if not each.fault}
+    assert len(stuck) == 2
+    # Minutes of them are left.
+    assert all(each.sent_bytes < whole[each.path, each.range] for each in stuck)
+
+
+@pytest.mark.parametrize("part", ["bucket.json", "head.json", "/manifest", "-00003.pack"])
+def test_a_line_that_only_trickles_ends_with_8_in_bounded_time(line: Line, part: str) -> None:
+    assert isinstance(line.store, S3Store)
+    line.store.patience_seconds = 0.5
+    line.proxy.fail(faults.trickle(100), on("GET", part))
+
+    with pytest.raises(StoreUnreachable, match="GetObject") as ended:
+        line.restore()
+
+    assert ended.value.exit_code == 8
+    assert not line.target.exists()
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_storm_of_refusals_is_sat_out(line: Line) -> None:
+    storm = line.proxy.fail(faults.SLOW_DOWN, faults.every_nth(2))
+
+    line.restore()
+
+    assert line.is_whole()
+    assert storm.hits > 5
+    assert set(line.whole_reads().values()) == {1}
+
+
+def test_a_slow_store_is_waited_for(line: Line) -> None:
+    line.proxy.fail(faults.late(0.3), every)
+
+    line.restore()
+
+    assert line.is_whole()
 
 
 @pytest.mark.parametrize("part", ["bucket.json", "head.json", "/manifest", "-00003.pack"])

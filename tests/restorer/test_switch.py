@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,15 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from cdc.checkpoint import Checkpoint
 from cdc.errors import FileUnusable
 from restorer import switch as switching
 from restorer.errors import JournalUnreadable
 from restorer.switch import Origin, forget_previous, read_origin, recover, switch
-from tests.restorer.offers import LINEAGE
+from tests.restorer.offers import LINEAGE, NOW, OTHER_EPOCH
+from tests.snapshotter.images import checkpoint
 
 STEPS = ("journal", "link", "park", "rename", "origin", "done")
 SIDECARS = (".wal", "-wal", "-shm")
-ORIGIN = Origin("snapshot-9", "file:///bucket", LINEAGE)
+ORIGIN = Origin("000001-000000000017-20260922T120000123Z", "file:///bucket", LINEAGE)
 
 
 def make_live(path: Path, *, old: bool = True, logs: tuple[str, ...] = (".wal",)) -> None:
@@ -166,16 +169,78 @@ def test_recovery_without_a_journal_does_nothing(tmp_path: Path) -> None:
     assert path.with_name("data.duckdb.wal").exists()
 
 
-def test_the_previous_file_goes_when_it_is_forgotten(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [17, 18])
+def test_the_previous_file_goes_when_the_new_one_is_what_was_restored(
+    tmp_path: Path, version: int
+) -> None:
+    path = tmp_path / "data.duckdb"
+    make_live(path)
+    switch(path, make_staged(path), sidecars(path), ORIGIN)
+    found = checkpoint(NOW, version, of=LINEAGE)
+
+    assert forget_previous(path, found)
+    assert forget_previous(path, found)
+
+    assert not switching.previous_directory(path).exists()
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [None, checkpoint(NOW, 16, of=LINEAGE), checkpoint(NOW, 17, of=OTHER_EPOCH)],
+    ids=["none", "older", "another lineage"],
+)
+def test_the_previous_file_stays_when_the_new_one_is_something_else(
+    tmp_path: Path, found: Checkpoint | None
+) -> None:
     path = tmp_path / "data.duckdb"
     make_live(path)
     switch(path, make_staged(path), sidecars(path), ORIGIN)
 
-    forget_previous(path)
-    forget_previous(path)
+    assert not forget_previous(path, found)
 
-    assert not switching.previous_directory(path).exists()
-    assert path.read_text() == "new"
+    assert_new_is_live(path, kept={"data.duckdb": "old", "data.duckdb.wal": "old log"})
+
+
+def test_the_previous_file_of_a_rebuild_goes_when_the_new_one_was_opened(tmp_path: Path) -> None:
+    path = tmp_path / "data.duckdb"
+    make_live(path)
+    switch(path, make_staged(path), sidecars(path), Origin("", "file:///bucket", LINEAGE))
+
+    assert forget_previous(path, checkpoint(NOW, 1, of=LINEAGE))
+
+
+@pytest.mark.parametrize("logs", [(), (".wal",), ("-wal", "-shm"), ("-shm",)])
+def test_who_looks_at_any_instant_finds_the_whole_old_file_the_new_one_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logs: tuple[str, ...]
+) -> None:
+    path = tmp_path / "data.db"
+    make_live(path, logs=logs)
+    staged = make_staged(path)
+    seen: list[tuple[str, list[str]]] = []
+
+    def look() -> None:
+        held = [one.name for one in sidecars(path)[:2] if one.exists()]
+        seen.append((path.read_text() if path.exists() else "none", held))
+
+    for name in ("rename", "unlink", "link"):
+        monkeypatch.setattr(os, name, looked_behind(getattr(os, name), look))
+    switch(path, staged, sidecars(path), ORIGIN)
+
+    whole = ("old", [f"data.db{log}" for log in logs if log != "-shm"])
+    assert seen[0] == whole
+    assert seen[-1] == ("new", [])
+    assert all(state in (whole, ("new", [])) or state[0] == "none" for state in seen)
+    has_log = bool(whole[1])
+    assert any(state[0] == "none" for state in seen) is has_log
+
+
+def looked_behind(real: Callable[..., None], look: Callable[[], None]) -> Callable[..., None]:
+    def call(*given: object, **options: object) -> None:
+        real(*given, **options)
+        look()
+
+    return call
 
 
 def test_a_second_switch_keeps_what_the_first_made_live(tmp_path: Path) -> None:

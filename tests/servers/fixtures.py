@@ -6,7 +6,7 @@ import pytest
 
 from tests.servers.dynamodb_local import DynamoDBLocal, start_dynamodb_local
 from tests.servers.kinesalite import Kinesalite, start_kinesalite
-from tests.servers.moto import MotoServer, start_moto
+from tests.servers.moto import MotoServer, running_moto
 from tests.servers.moving_clock import MovingClock, start_with_moving_clock
 from tests.servers.seaweedfs import SeaweedFS, start_seaweedfs
 
@@ -105,9 +105,8 @@ def kinesalite(kinesalite_server: Kinesalite) -> Iterator[Kinesalite]:
     kinesalite_server.reset()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def moto_server() -> Iterator[MotoServer]:
-    """One moto server for the session, shared: use names of your own."""
-    server, address = start_moto()
-    yield address
-    server.stop()
+    """One moto server for the tests of a file, shared: use names of your own."""
+    with running_moto() as server:
+        yield server

@@ -1,8 +1,11 @@
 """moto's server in this process: quick, forgiving, not a judge of stream semantics."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from moto.moto_api._internal.models import moto_api_backend
 from moto.server import ThreadedMotoServer
 
 from tests.servers.clients import client
@@ -28,8 +31,14 @@ class MotoServer:
         )
 
 
-def start_moto() -> tuple[ThreadedMotoServer, MotoServer]:
+@contextmanager
+def running_moto() -> Iterator[MotoServer]:
+    """All servers of a process have one memory; when this one ends, nothing stays in it."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
-    host, port = server.get_host_and_port()
-    return server, MotoServer(endpoint_url=f"http://{host}:{port}")
+    try:
+        host, port = server.get_host_and_port()
+        yield MotoServer(endpoint_url=f"http://{host}:{port}")
+    finally:
+        server.stop()
+        moto_api_backend.reset()

@@ -4,6 +4,7 @@ import itertools
 import json
 import shutil
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,10 +67,15 @@ def find_weed() -> str:
     return found
 
 
-def _identities(server: SeaweedFS) -> dict[str, Any]:
+def _identities(server: SeaweedFS, policies: Mapping[str, str]) -> dict[str, Any]:
     def identity(name: str, access: str, secret: str, actions: list[str]) -> dict[str, Any]:
         credentials = [{"accessKey": access, "secretKey": secret}]
         return {"name": name, "credentials": credentials, "actions": actions}
+
+    bound = [
+        {**identity(name, name, f"secret of {name}", []), "policyNames": [name]}
+        for name in policies
+    ]
 
     everything = ["Admin", "Read", "Write", "List", "Tagging"]
     return {
@@ -81,7 +87,9 @@ def _identities(server: SeaweedFS) -> dict[str, Any]:
                 server.read_only_secret_key,
                 ["Read", "List"],
             ),
-        ]
+            *bound,
+        ],
+        "policies": [{"name": name, "content": policy} for name, policy in policies.items()],
     }
 
 
@@ -116,13 +124,17 @@ def _command(weed: str, home: Path, ports: list[int]) -> list[str]:
     ]
 
 
-def start_seaweedfs(home: Path) -> SeaweedFS:
-    """Start a server with its data under `home` and wait until its S3 side answers."""
+def start_seaweedfs(home: Path, policies: Mapping[str, str] | None = None) -> SeaweedFS:
+    """Start a server with its data under `home` and wait until its S3 side answers.
+
+    `policies`: of identities that may do nothing else, by their access key (secret: `secret of
+    KEY`).
+    """
     weed = find_weed()
     ports = free_ports(8)
     server = SeaweedFS(endpoint_url=f"http://127.0.0.1:{ports[6]}")
     (home / "data").mkdir()
-    (home / "s3.json").write_text(json.dumps(_identities(server)))
+    (home / "s3.json").write_text(json.dumps(_identities(server, policies or {})))
     # One volume for a new bucket instead of seven: less to create per test.
     settings = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
     process = ManagedProcess(

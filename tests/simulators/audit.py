@@ -13,11 +13,12 @@ from functools import cache
 from typing import Any
 
 from cdc.batch import Batch
-from cdc.checkpoint import Checkpoint, ShardProgress
+from cdc.checkpoint import Checkpoint
 from cdc.columns import Columns
 from cdc.keys import Item
 from cdc.position import After, At, End, FromStart, Position, progress_order, sequence_order
 from cdc.rebuild import canonical_item, rebuild
+from cdc.shard_progress import ShardProgress
 from tests.simulators.shards import Record, SimulatedShard
 from tests.simulators.stream import KEYS, SimulatedTable
 

@@ -30,8 +30,9 @@ from snapshotter.store import ObjectInfo
 from snapshotter.stores import StoreParams, open_store
 from snowmelt import http, metrics
 from snowmelt.config_file import parse
-from snowmelt.dataset import DatasetRuntime
+from snowmelt.handover import Handover
 from snowmelt.listeners import Listener
+from snowmelt.runtimes import Runtime, runtime_of
 from snowmelt.wiring import DatasetPlan, wire
 from tests.simulators.clock import VirtualClock
 from tests.simulators.http_world import params_of, pauses_move
@@ -201,10 +202,7 @@ class VirtualNode:
         page = metrics.page(lambda: [runtime.status()], {})
         self._admin = self._client(http.admin_app([runtime], page), "admin")
         self._query = self._client(http.query_app([runtime], QueryLimits()), "query")
-        if self.plan.role == "central":
-            self._timeline.begin(self.runtime.start)
-        else:
-            self.runtime.start()
+        self._timeline.begin(self.runtime.start)
         return self
 
     def live(self, seconds: float) -> "VirtualNode":
@@ -274,20 +272,25 @@ class VirtualNode:
 
     def items(self) -> list[str]:
         """What the open file holds, in a form that compares."""
-        accelerator = self.runtime.accelerator
-        assert accelerator is not None
-        return as_text([canonical_item(item) for page in accelerator.items() for item in page])
+        answering = self.runtime.accelerator
+        assert answering is not None
+        with contextlib.ExitStack() as stack:
+            if isinstance(answering, Handover):
+                file = stack.enter_context(answering.using())
+            else:
+                file = answering
+            return as_text([canonical_item(item) for page in file.items() for item in page])
 
     # ------------------------------------------------------------ inside
 
-    def _made(self) -> DatasetRuntime:
+    def _made(self) -> Runtime:
         config = parse(yaml.safe_dump(self._document), {}, self.name).config
         plan = wire(config, config.datasets[0])
         # What the plan would make of endpoints, made of the household.
         vars(plan).update(
             source=self.household.source(), store=self.household.bucket, holder=self.name
         )
-        return DatasetRuntime(plan, self._timeline)
+        return runtime_of(plan, self._timeline)
 
     def _client(self, app: ASGIApp, name: str) -> httpx.Client:
         listener = Listener(app, "127.0.0.1:0", name)

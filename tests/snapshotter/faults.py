@@ -43,6 +43,12 @@ class FaultyStore:
         self._after(number, "get", key)
         return result
 
+    def get_changed(self, key: str, etag: str, *, max_bytes: int) -> StoredObject | None:
+        number = self._called("get_changed", key)
+        result = self._inner.get_changed(key, etag, max_bytes=max_bytes)
+        self._after(number, "get_changed", key)
+        return result
+
     def get_range(self, key: str, offset: int, size: int) -> bytes:
         number = self._called("get_range", key)
         result = self._inner.get_range(key, offset, size)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from cdc.accelerator import FreezeBroken, FrozenImage, FrozenPart
-from cdc.checkpoint import Checkpoint, Lineage, ScanProgress, SegmentProgress, ShardProgress
+from cdc.checkpoint import Checkpoint, Lineage, ScanProgress, SegmentProgress
 from cdc.columns import Column, Columns
 from cdc.keys import KeyAttribute, KeySchema
 from cdc.position import After, Position
+from cdc.shard_progress import ShardProgress
 
 BLOCK = 4096
 COLUMNS = Columns((Column("id", "text"), Column("price", "decimal", 2)))

@@ -11,7 +11,7 @@ from snapshotter import blockmap, blocks, codec
 from snapshotter.blockmap import KnownSegment
 from snapshotter.blocks import Geometry, Window
 from snapshotter.digest import digest
-from snapshotter.format import DATA, HOLE_ENTRY, RAW, ZSTD, MapEntry, SegmentRef
+from snapshotter.format import DATA, HOLE_ENTRY, RAW, ZSTD, MapEntry, Segment, SegmentRef
 from snapshotter.frames import Sealer
 
 PAGE = 4096
@@ -140,10 +140,10 @@ def entry(number: int, one: bytes) -> MapEntry:
 
 
 def segment_of(digests_: list[bytes], first: int = 0, key: str = "m") -> KnownSegment:
-    data = codec.encode_segment(
-        [entry(n, one) if one != bytes(32) else HOLE_ENTRY for n, one in enumerate(digests_)]
+    segment = codec.encode_segment(
+        [entry(n, one) if one != bytes(32) else HOLE_ENTRY for n, one in enumerate(digests_)], {}
     )
-    return blockmap.known(data, blockmap.place(first, data, key, 0, "blake3"), PAGE)
+    return blockmap.known(segment, blockmap.place(first, segment, key, 0, "blake3"), PAGE)
 
 
 ONE, TWO, THREE, ZERO = b"1" * 32, b"2" * 32, b"3" * 32, bytes(32)
@@ -152,35 +152,35 @@ ONE, TWO, THREE, ZERO = b"1" * 32, b"2" * 32, b"3" * 32, bytes(32)
 def test_a_segment_without_a_change_is_referenced_not_written() -> None:
     before = segment_of([ONE, ZERO, TWO])
 
-    assert blockmap.merge(0, [ONE, ZERO, TWO], {}, before) is before
+    assert blockmap.merge(0, [ONE, ZERO, TWO], {}, {}, before) is before
 
 
 def test_a_changed_block_makes_a_new_segment_that_keeps_the_others() -> None:
     before = segment_of([ONE, TWO], first=64)
     fresh = {65: entry(9, THREE)}
-    merged = blockmap.merge(64, [ONE, THREE], fresh, before)
+    merged = blockmap.merge(64, [ONE, THREE], fresh, {}, before)
 
-    assert isinstance(merged, bytes)
-    assert codec.unpack_entries(merged) == [entry(0, ONE), entry(9, THREE)]
+    assert isinstance(merged, Segment)
+    assert codec.unpack_entries(merged.entries) == [entry(0, ONE), entry(9, THREE)]
 
 
 def test_a_block_out_of_use_becomes_a_hole() -> None:
-    merged = blockmap.merge(0, [ONE, ZERO], {}, segment_of([ONE, TWO]))
+    merged = blockmap.merge(0, [ONE, ZERO], {}, {}, segment_of([ONE, TWO]))
 
-    assert isinstance(merged, bytes)
-    assert codec.unpack_entries(merged) == [entry(0, ONE), HOLE_ENTRY]
+    assert isinstance(merged, Segment)
+    assert codec.unpack_entries(merged.entries) == [entry(0, ONE), HOLE_ENTRY]
 
 
 def test_a_segment_that_was_cut_anew_is_written_even_if_nothing_changed() -> None:
     before = segment_of([ONE, TWO], key="")
 
-    assert blockmap.merge(0, [ONE, TWO], {}, before) == before.data
+    assert blockmap.merge(0, [ONE, TWO], {}, {}, before) == Segment(before.data, b"")
 
 
 def test_a_segment_counts_each_frame_once() -> None:
     shared = [MapEntry(DATA, ZSTD, slot, 4, 0, 900, 3 * PAGE, ONE) for slot in range(3)]
-    data = codec.encode_segment([*shared, HOLE_ENTRY, entry(7, TWO)])
-    known = blockmap.known(data, SegmentRef(0, 5, "m", 0, len(data), ""), PAGE)
+    segment = codec.encode_segment([*shared, HOLE_ENTRY, entry(7, TWO)], {(4, 0): THREE})
+    known = blockmap.known(segment, SegmentRef(0, 5, "m", 0, 1, ""), PAGE)
 
     assert known.stored == 900 + PAGE
     assert known.live == {4: 900, 0: PAGE}
@@ -188,10 +188,38 @@ def test_a_segment_counts_each_frame_once() -> None:
 
 def test_a_segment_counts_what_lives_of_a_frame() -> None:
     left = [MapEntry(DATA, ZSTD, slot, 4, 0, 900, 3 * PAGE, ONE) for slot in (0, 2)]
-    data = codec.encode_segment([left[0], HOLE_ENTRY, left[1]])
-    known = blockmap.known(data, SegmentRef(0, 3, "m", 0, len(data), ""), PAGE)
+    segment = codec.encode_segment([left[0], HOLE_ENTRY, left[1]], {(4, 0): THREE})
+    known = blockmap.known(segment, SegmentRef(0, 3, "m", 0, 1, ""), PAGE)
 
     assert known.live == {4: 600}
+
+
+def test_a_frame_of_several_blocks_keeps_its_digest_until_one_block_of_it_is_left() -> None:
+    pages = [MapEntry(DATA, ZSTD, slot, 4, 0, 900, 3 * PAGE, ONE) for slot in range(3)]
+    first = codec.encode_segment(pages, {(4, 0): THREE})
+    before = blockmap.known(first, blockmap.place(0, first, "m", 0, "blake3"), PAGE)
+
+    two_left = blockmap.merge(0, [ONE, TWO, ONE], {1: entry(7, TWO)}, {}, before)
+    assert isinstance(two_left, Segment)
+    assert codec.frame_digests(two_left) == {(4, 0): THREE}
+    known = blockmap.known(two_left, blockmap.place(0, two_left, "m", 0, "blake3"), PAGE)
+    one_left = blockmap.merge(0, [TWO, TWO, ONE], {0: entry(8, TWO)}, {}, known)
+
+    assert isinstance(one_left, Segment)
+    assert one_left.frame_digests == b""
+    assert codec.unpack_entries(one_left.entries) == [entry(8, TWO), entry(7, TWO), pages[2]]
+
+
+def test_a_place_that_was_given_away_again_has_the_digest_of_the_new_frame() -> None:
+    old = [MapEntry(DATA, ZSTD, slot, 4, 0, 900, 2 * PAGE, ONE) for slot in range(2)]
+    first = codec.encode_segment(old, {(4, 0): ONE})
+    before = blockmap.known(first, blockmap.place(0, first, "m", 0, "blake3"), PAGE)
+    new = {slot: each._replace(digest=TWO, stored=800) for slot, each in enumerate(old)}
+
+    merged = blockmap.merge(0, [TWO, TWO], new, {(4, 0): TWO}, before)
+
+    assert isinstance(merged, Segment)
+    assert codec.frame_digests(merged) == {(4, 0): TWO}
 
 
 def test_free_places_are_those_that_no_segment_uses() -> None:

@@ -249,7 +249,7 @@ def test_an_object_that_was_swept_during_a_publish_is_missed(bucket: Bucket) -> 
     own: list[str] = []
 
     def sweep(_: int, name: str, key: str) -> None:
-        if name == "put" and "/packs/" in key:
+        if name == "put_if_absent" and "/packs/" in key:
             own.append(key)
         if key.endswith("/manifest") and name == "put_if_absent":
             bucket.store.delete(own[0])

@@ -337,16 +337,22 @@ def test_a_header_too_large_to_be_read_is_not_written(published: Bucket) -> None
 
 
 def segment(*entries: MapEntry) -> tuple[bytes, SegmentRef]:
-    data = codec.encode_segment(entries)
-    return data, SegmentRef(
-        0, len(entries), "flights/x", 0, len(data), digest(data, "blake3").hex()
-    )
+    """Encoded, with a digest for each frame that may need one, and what a header says of it."""
+    frames = {(entry.pack, entry.offset): FRAME for entry in entries}
+    made = codec.encode_segment(entries, frames)
+    data, count = b"".join(made), len(made.frame_digests) // 32
+    return data, SegmentRef(0, len(entries), "flights/x", 0, count, digest(data, "blake3").hex())
+
+
+def decoded(data: bytes, ref: SegmentRef, part: PartMap, header: Header) -> list[MapEntry]:
+    return codec.decode_segment(codec.check_segment(data, ref, "blake3"), ref, part, header)
 
 
 def first_part(header: Header, **changes: Any) -> Any:
     return replace(header.parts[0], **changes)
 
 
+FRAME = b"f" * 32
 GOOD = MapEntry(DATA, ZSTD, 1, 0, 100, 500, 4096 * 2, b"d" * 32)
 
 
@@ -354,18 +360,44 @@ def test_entries_come_back_as_they_were(published: Bucket) -> None:
     header = published.header()
     data, ref = segment(HOLE_ENTRY, GOOD)
 
-    assert codec.decode_segment(data, ref, header.parts[0], header) == [HOLE_ENTRY, GOOD]
+    assert decoded(data, ref, header.parts[0], header) == [HOLE_ENTRY, GOOD]
     assert len(data) == 2 * 56
 
 
 def test_every_flipped_byte_of_a_segment_is_refused(published: Bucket) -> None:
     header = published.header()
-    data, ref = segment(HOLE_ENTRY, GOOD)
+    data, ref = segment(HOLE_ENTRY, GOOD._replace(slot=0), GOOD)
+    assert len(data) == 3 * 56 + 32
 
     for at in range(len(data)):
         damaged = data[:at] + bytes([data[at] ^ 0x04]) + data[at + 1 :]
         with pytest.raises(Corrupt, match="does not match its digest"):
-            codec.decode_segment(damaged, ref, header.parts[0], header)
+            decoded(damaged, ref, header.parts[0], header)
+
+
+def test_frames_of_several_blocks_have_a_digest_in_the_order_of_their_first_block() -> None:
+    first, second = GOOD._replace(offset=9000), GOOD._replace(offset=10)
+    entries = [first._replace(slot=0), second._replace(slot=0), first, HOLE_ENTRY, second]
+    alone = GOOD._replace(offset=500)
+
+    made = codec.encode_segment([*entries, alone], {(0, 10): b"2" * 32, (0, 9000): b"1" * 32})
+
+    assert made.frame_digests == b"1" * 32 + b"2" * 32
+    assert codec.frame_digests(made) == {(0, 9000): b"1" * 32, (0, 10): b"2" * 32}
+    assert codec.unpack_entries(made.entries) == [*entries, alone]
+
+
+@pytest.mark.parametrize("frames", [0, 2])
+def test_a_segment_with_another_number_of_frame_digests_is_refused(
+    published: Bucket, frames: int
+) -> None:
+    header = published.header()
+    data, _ = segment(GOOD._replace(slot=0), GOOD)
+    cut = data[: 2 * 56] + FRAME * frames
+    ref = SegmentRef(0, 2, "flights/x", 0, frames, digest(cut, "blake3").hex())
+
+    with pytest.raises(Corrupt, match=f"{frames} frame digests for 1 frames"):
+        decoded(cut, ref, header.parts[0], header)
 
 
 @pytest.mark.parametrize("codec_number", [2, 3])
@@ -376,7 +408,7 @@ def test_a_block_that_is_encrypted_in_a_way_to_come_is_too_new(
     data, ref = segment(GOOD._replace(codec=codec_number))
 
     with pytest.raises(FormatTooNew, match="is encrypted"):
-        codec.decode_segment(data, ref, header.parts[0], header)
+        decoded(data, ref, header.parts[0], header)
 
 
 @pytest.mark.parametrize(
@@ -401,7 +433,7 @@ def test_a_vouched_entry_that_makes_no_sense_is_refused(
     data, ref = segment(GOOD._replace(**changes))
 
     with pytest.raises(Corrupt, match=what):
-        codec.decode_segment(data, ref, header.parts[0], header)
+        decoded(data, ref, header.parts[0], header)
 
 
 def test_an_entry_of_an_empty_place_in_the_list_of_packs_is_refused(published: Bucket) -> None:
@@ -409,7 +441,7 @@ def test_an_entry_of_an_empty_place_in_the_list_of_packs_is_refused(published: B
     data, ref = segment(GOOD)
 
     with pytest.raises(Corrupt, match="no such pack"):
-        codec.decode_segment(data, ref, header.parts[0], header)
+        decoded(data, ref, header.parts[0], header)
 
 
 def test_the_preamble_cannot_be_inside_of_a_frame(published: Bucket) -> None:
@@ -417,7 +449,7 @@ def test_the_preamble_cannot_be_inside_of_a_frame(published: Bucket) -> None:
     data, ref = segment(GOOD)
 
     with pytest.raises(Corrupt, match="outside of its frame"):
-        codec.decode_segment(data, ref, first_part(header, preamble=4096), header)
+        decoded(data, ref, first_part(header, preamble=4096), header)
 
 
 def test_own_segments_are_found_behind_the_header(published: Bucket) -> None:

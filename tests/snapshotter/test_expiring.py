@@ -102,7 +102,9 @@ def rule(**members: Any) -> dict[str, Any]:
     ],
 )
 def test_a_rule_that_reaches_below_the_location_is_named(harmful: dict[str, Any]) -> None:
-    assert takers([harmful], "nodes") == ("rule r deletes objects after 7 days",)
+    (told,) = takers([harmful], "nodes")
+
+    assert told.startswith("rule r deletes objects after 7 days ")
 
 
 @pytest.mark.parametrize(
@@ -111,6 +113,7 @@ def test_a_rule_that_reaches_below_the_location_is_named(harmful: dict[str, Any]
         rule(Status="Disabled"),
         rule(Filter={"Prefix": "logs/"}),
         rule(Filter={"Prefix": "nodes2/"}),
+        rule(Filter={"Prefix": "nodes/probe/"}),
         rule(Filter={"Tag": {"Key": "temporary", "Value": "yes"}}),
         rule(Filter={"And": {"Prefix": "nodes/", "Tags": [{"Key": "k", "Value": "v"}]}}),
         rule(Expiration={"ExpiredObjectDeleteMarker": True}),
@@ -126,7 +129,10 @@ def test_archives_and_dates_are_named_too() -> None:
     archive = rule(Expiration=None, Transitions=[{"Days": 30, "StorageClass": "DEEP_ARCHIVE"}])
     dated = rule(Expiration={"Date": "2027-01-01T00:00:00Z"})
 
-    assert takers([archive, dated], "") == (
-        "rule r moves objects to DEEP_ARCHIVE",
-        "rule r deletes objects on 2027-01-01",
+    below = rule(Expiration={"Days": 9}, Filter={"Prefix": "nodes/flights/"})
+
+    assert takers([archive, dated, below], "nodes") == (
+        "rule r moves objects to DEEP_ARCHIVE after 30 days in the whole bucket",
+        "rule r deletes objects on 2027-01-01 in the whole bucket",
+        "rule r deletes objects after 9 days below nodes/flights/",
     )

@@ -60,6 +60,16 @@ def test_a_cut_frame_is_refused() -> None:
         open_frame(entry_for(TEXT, ZSTD, stored), stored[:-5])
 
 
+def test_a_frame_of_several_blocks_carries_a_checksum_of_what_it_was_made_of() -> None:
+    codec, stored = Sealer().seal(TEXT, is_shared=True)
+    assert open_frame(entry_for(TEXT, codec, stored), stored) == TEXT
+
+    for at in range(len(stored) - 4, len(stored)):
+        wrong = stored[:at] + bytes([stored[at] ^ 1]) + stored[at + 1 :]
+        with pytest.raises(Corrupt, match="does not decompress"):
+            open_frame(entry_for(TEXT, codec, wrong), wrong)
+
+
 @pytest.mark.parametrize("changes", [{"codec": 7}, {"raw": BLOCK_LIMIT + 1}])
 def test_what_no_map_may_say_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(Corrupt):

@@ -542,7 +542,7 @@ def test_a_publish_whose_outcome_stays_unknown_is_settled_by_the_next_one(
 
 def test_a_failed_upload_publishes_nothing(bucket: Bucket) -> None:
     def before(_: int, name: str, key: str) -> None:
-        if "/packs/" in key and name == "put":
+        if "/packs/" in key and name == "put_if_absent":
             raise StoreUnreachable("full")
 
     publisher = bucket.publisher(
@@ -627,7 +627,7 @@ def test_an_incremental_publish_needs_few_requests(bucket: Bucket) -> None:
     assert [name for name, _ in store.calls] == [
         "get",  # bucket.json
         "get",  # head.json
-        "put",  # the pack
+        "put_if_absent",  # the pack
         "put_if_absent",  # the manifest
         "put_if_match",  # the pointer
     ]
@@ -684,7 +684,7 @@ def test_pack_names_are_never_used_twice(bucket: Bucket) -> None:
     contents: dict[str, str] = {}
 
     def remember(_: int, name: str, key: str) -> None:
-        if "/packs/" in key and name == "put":
+        if "/packs/" in key and name == "put_if_absent":
             found = hashlib.sha256(bucket.file(key).read_bytes()).hexdigest()
             assert contents.setdefault(key, found) == found
 

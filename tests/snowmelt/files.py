@@ -26,6 +26,7 @@ snapshots:
   keep_for: 7d
   prune_grace: 36h
   full_every: 3d
+  bandwidth: 50
   params: { s3_region: us-east-2, s3_endpoint: null, s3_auth: iam_role }
 datasets:
   - from: dynamodb:pipelines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from snowmelt.metrics import SWITCHABLE, described, page
-from snowmelt.status import DatasetStatus, SnapshotStatus
+from snowmelt.status import DatasetStatus, Problem, SnapshotStatus
 
 EXAMPLE = DatasetStatus(
     name="pipelines",
@@ -31,6 +31,7 @@ EXAMPLE = DatasetStatus(
     scan={"rows": 30_000, "rows_per_second": 10_000.0, "eta_seconds": 2.0, "ended_at": None},
     file_bytes=10_498_048,
     disk_bytes=6_303_744,
+    disk_free_bytes=42_949_672_960,
     wal_bytes=65_536,
     snapshot=SnapshotStatus(
         enabled=True,
@@ -50,10 +51,33 @@ EXAMPLE = DatasetStatus(
         "verified": {"at": 1795255200.0, "level": "drill", "faults": 0},
     },
     refresh={"data_age_seconds": 1260.5, "completed_total": 4, "failed_total": 1},
+    follow={
+        "interval_seconds": 60.0,
+        "snapshot_id": "000003-000000004711-20261122T061515506Z",
+        "data_age_seconds": 75.5,
+        "newest_age_seconds": 15.5,
+        "versions_behind": 120,
+        "held_because": None,
+        "looked_at": 1795328150.5,
+        "answered_at": 1795328150.75,
+        "switched_at": 1795328090.25,
+        "looks_total": 1440,
+        "unchanged_total": 720,
+        "failures_total": 2,
+        "switches_total": 718,
+        "rejected_total": 1,
+        "rejected": ["000003-000000004600-20261122T061415506Z"],
+        "bytes_fetched_total": 52_428_800,
+        "bytes_spared_total": 3_774_873_600,
+    },
     restore={
         "phases": {"pointer": 0.012, "fetch": 0.8, "switch": 0.003},
         "bytes_fetched": 5_242_880,
+        "rejected": [],
     },
+    problem=Problem(
+        "the service answers too slowly", "the node goes on meanwhile", 7, 1795328100.0
+    ),
 )
 
 _HEAD = """\
@@ -73,11 +97,17 @@ connector guide.
 _WATCH = """
 ## What to watch
 
+[deploy/observability](../deploy/observability/README.md) has alert rules and a dashboard, the [runbook](runbook.md) what
+to do. These are the questions behind them:
+
 | Question | Expression |
 |---|---|
 | Does a node not serve? | `dataset_dynamodb_ready == 0` |
 | Is what it serves older than promised? | `dataset_dynamodb_stale == 1` |
 | Does it fall behind? | `dataset_dynamodb_lag_ms > 10000` |
+| Does an edge not get newer data, though there is some? | `dataset_follow_versions_behind > 0 and time() - dataset_follow_switched_timestamp > 900` |
+| Does an edge not reach the bucket? | `time() - dataset_follow_answered_timestamp > 900` |
+| Does an edge meet damaged snapshots? | `increase(dataset_follow_rejected_total[1h]) > 0` |
 | Does a table without a stream stay unread? | `dataset_dynamodb_data_age_ms > 2 * 3600 * 1000` (with `refresh_check_interval: 1h`) |
 | Will the stream soon not be resumable? | `dataset_dynamodb_resumable_until_timestamp_seconds - time() < 6 * 3600` |
 | Are snapshots missing? | `time() - dataset_acceleration_snapshot_write_timestamp > 2 * 3600` |

@@ -96,7 +96,7 @@ def test_ten_minutes_without_permission_to_read_the_stream_are_loud_and_lose_not
     assert node.serves() == (ROWS, True)
     assert action in node.status()["problem"]["message"]
     assert node.status()["problem"]["exit_code"] == 9
-    assert f"allow {action} on the stream of table routes" in node.status()["problem"]["message"]
+    assert f"allow {action} on table/routes/stream/*" in node.status()["problem"]["message"]
     assert [action in each["message"] for each in served.logged("capture_degraded")] == [True]
     assert (node.metric("dynamodb_stream_errors_total") or 0) > 3
     assert (node.metric("dataset_dynamodb_lag_ms") or 0) >= 5 * MINUTE * 1000 - 1000

@@ -45,6 +45,7 @@ def test_a_file_with_everything_is_read_to_the_letter() -> None:
     assert loaded.config.snapshots.retention == Retention(keep_last=100, keep_for=7 * 86400)
     assert loaded.config.snapshots.prune_grace == 36 * 3600
     assert loaded.config.snapshots.full_every == 3 * 86400
+    assert loaded.config.snapshots.bandwidth == 50.0
 
 
 def test_the_peers_file_is_read_as_it_is() -> None:
@@ -266,7 +267,10 @@ MISTAKES = {
     "refresh mode": (
         "refresh_mode: changes",
         "refresh_mode: append",
-        ("datasets[0].acceleration.refresh_mode: 'append' is not allowed; use changes or full"),
+        (
+            "datasets[0].acceleration.refresh_mode: 'append' is not allowed; "
+            "use changes, full or snapshot"
+        ),
     ),
     "refreshes without an interval": (
         "refresh_mode: changes",
@@ -348,16 +352,16 @@ MISTAKES = {
         "from: dynamodb:pipelines",
         "from: firehose:pipelines",
         (
-            "datasets[0].from: 'firehose:pipelines' is not a DynamoDB table; "
-            "write dynamodb:TABLE or kinesis:TABLE"
+            "datasets[0].from: 'firehose:pipelines' is nothing to follow; "
+            "write dynamodb:TABLE, kinesis:TABLE or snapshot:DATASET"
         ),
     ),
     "table name": (
         "from: dynamodb:pipelines",
         "from: dynamodb:a table",
         (
-            "datasets[0].from: 'dynamodb:a table' is not a DynamoDB table; "
-            "write dynamodb:TABLE or kinesis:TABLE"
+            "datasets[0].from: 'dynamodb:a table' is nothing to follow; "
+            "write dynamodb:TABLE, kinesis:TABLE or snapshot:DATASET"
         ),
     ),
     "stream": (
@@ -452,6 +456,11 @@ MISTAKES = {
         "full_every: 3d",
         "full_every: 1m",
         "snapshots.full_every: must be at least 1h: a full snapshot is a copy of the whole file",
+    ),
+    "no bandwidth": (
+        "bandwidth: 50",
+        "bandwidth: 0",
+        "snapshots.bandwidth: must be at least 0.001, not 0",
     ),
     "role": (
         "role: central",

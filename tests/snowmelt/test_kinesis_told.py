@@ -84,7 +84,7 @@ def test_the_preflight_says_that_nothing_is_delivered(account: Account, tmp_path
 
     found = _found(account, tmp_path)
 
-    assert found["table"].verdict == "fail"
+    assert found["table"].verdict == "failed"
     assert found["table"].exit_code == 7
     assert "is DISABLED" in found["table"].detail
 

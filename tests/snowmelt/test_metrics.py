@@ -152,3 +152,26 @@ def test_values_that_do_not_fit_are_told_by_attribute_and_the_list_is_bounded() 
     assert lines[-1].endswith(" 981.0")
     assert len(lines) == 20
     assert "dataset_dynamodb_misfits_total" in text
+
+
+def test_the_present_state_and_the_code_of_the_trouble_are_labels_and_the_others_are_absent() -> (
+    None
+):
+    calm, failing = replace(EXAMPLE, problem=None), replace(EXAMPLE, state="error")
+
+    told = [page(lambda s=s: [s], {})().decode() for s in (calm, failing)]  # type: ignore[misc]
+
+    assert 'dataset_dynamodb_state{dataset="pipelines",state="ready"} 1.0' in told[0]
+    assert "dataset_dynamodb_problem{" not in told[0]
+    assert 'dataset_dynamodb_state{dataset="pipelines",state="error"} 1.0' in told[1]
+    assert 'state="ready"' not in told[1]
+    assert 'dataset_dynamodb_problem{code="7",dataset="pipelines"} 1.0' in told[1]
+
+
+def test_snapshots_that_a_cold_start_refused_are_counted_also_where_nothing_was_restored() -> None:
+    restore = {"phases": {}, "bytes_fetched": 0, "rejected": [{"snapshot_id": "x"}]}
+
+    found = samples(replace(EXAMPLE, restore=restore))
+
+    assert found["dataset_acceleration_snapshot_bootstrap_rejected"]["pipelines"] == 1
+    assert "dataset_acceleration_snapshot_bootstrap_bytes" not in found

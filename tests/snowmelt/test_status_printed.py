@@ -10,7 +10,8 @@ from tests.snowmelt.metrics_doc import EXAMPLE
 
 
 def printed(capsys: pytest.CaptureFixture[str], **facts: object) -> list[str]:
-    print_status([replace(EXAMPLE, refresh=None, **facts).to_json()])  # type: ignore[arg-type]  # by name
+    facts = {"refresh": None, "follow": None, "problem": None} | facts
+    print_status([replace(EXAMPLE, **facts).to_json()])  # type: ignore[arg-type]  # by name
     return capsys.readouterr().out.splitlines()[2:]
 
 
@@ -29,6 +30,25 @@ def test_values_in_rest_are_told_by_attribute_the_most_first(
             "pipelines: in _rest, because no column holds them: "
             "name-7 7, name-6 6, name-5 5, name-4 4, name-3 3 and 2 more"
         )
+    ]
+
+
+def test_where_an_edge_stands_is_told_and_what_keeps_it_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert EXAMPLE.follow is not None
+    follow = {**EXAMPLE.follow, "answered_at": None, "held_because": "a [look]"}
+
+    assert printed(capsys, misfits={}, follow=follow) == [
+        (
+            "pipelines: follows snapshots, asks every 1m; the data is 1m 15s old, "
+            "120 versions behind the newest snapshot; the bucket answered never"
+        ),
+        "pipelines: followers are held: a [look]",
+        (
+            "pipelines: 000003-000000004600-20261122T061415506Z was found unusable, "
+            "and is not tried for now"
+        ),
     ]
 
 

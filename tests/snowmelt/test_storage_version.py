@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cdc.duckdb_accelerator import DuckdbAccelerator
 from tests.simulators.household import MINUTE, household
 
 OLDER = {"engine": "duckdb", "storage_version": "v1.4.0"}
@@ -31,6 +32,7 @@ def test_a_node_that_compacts_tells_its_file_to_give_back_what_is_free(tmp_path:
         node = house.node("node", acceleration=said).start().live(MINUTE)
         accelerator = node.runtime.accelerator
 
-        assert accelerator is not None
+        assert isinstance(accelerator, DuckdbAccelerator)
         assert accelerator.layout.gives_back
         assert 0 < node.status()["disk_bytes"] <= node.status()["file_bytes"]
+        assert node.status()["disk_free_bytes"] > 0

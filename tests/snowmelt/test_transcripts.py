@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +15,13 @@ import pytest
 
 from snapshotter import seal, sealed
 from snapshotter.format import Pointer
-from tests.servers.availability import missing
 from tests.servers.dynamodb_local import DynamoDBLocal
 from tests.servers.scripted import Answer, scripted_server
 from tests.servers.seaweedfs import SeaweedFS
 from tests.snowmelt.places import NOBODY, Place, place
 from tests.snowmelt.refusals import EVERYTHING, refusing
 from tests.snowmelt.transcript import GOLDEN, is_as_before
+from tests.snowmelt.volumes import small_volume
 
 QUIET = ("--progress", "none")
 
@@ -447,19 +446,6 @@ def test_dynamodb_local_a_file_that_is_loaded(copied: Place, loaded: Place) -> N
     shutil.copy(loaded.file, copied.file)
 
     copied.tells("already-loaded", "bootstrap", *QUIET, code=3)
-
-
-@contextlib.contextmanager
-def small_volume(at: Path, size: str) -> Iterator[None]:
-    at.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(at)]
-    made = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if made.returncode != 0:
-        missing(f"mounting is not permitted: {made.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(at)], check=True)
 
 
 def test_dynamodb_local_a_full_disk(copied: Place) -> None:
