@@ -13,8 +13,9 @@ import importlib.machinery
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -164,6 +165,7 @@ class _Armed:
     trace: int = -1
     at: str = ""
     countdown: int = 0
+    noting: threading.Lock = field(default_factory=threading.Lock)
 
 
 _armed = _Armed()
@@ -181,7 +183,12 @@ def arm(trace: Path, at: str = "", countdown: int = 1) -> None:
 def note(line: str) -> None:
     """Add a line to the trace; one write, so that it is whole whoever else writes."""
     if _armed.trace >= 0:
-        os.write(_armed.trace, f"{line}\n".encode())
+        with _armed.noting:
+            _write(line)
+
+
+def _write(line: str) -> None:
+    os.write(_armed.trace, f"{line}\n".encode())
 
 
 def _gate(site: str, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -198,7 +205,9 @@ def _pass(gate: str) -> None:
     if gate == _armed.at:
         _armed.countdown -= 1
         if _armed.countdown == 0:
-            note(f"killed {gate}")
+            # Never released: what other threads still do until the signal comes is not this life's.
+            _armed.noting.acquire()
+            _write(f"killed {gate}")
             os.kill(os.getpid(), signal.SIGKILL)
     note(gate)
 

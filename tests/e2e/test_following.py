@@ -219,6 +219,7 @@ def held(story: Story, chance: random.Random) -> None:
 
 def rolled_back(story: Story) -> None:
     """The edge goes back to an older version, and on when that is over."""
+    story.wait_for_newest()
     catalog = read_pointer(story.centre.store, DATASET).catalog
     target = catalog[4]
     story.centre.mark(partial(marks.roll_back, snapshot_id=target.snapshot_id, reason="wrong"))
