@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from restorer.bandwidth import Bandwidth
 from restorer.line import SPARE, Job, Line, Patience
@@ -79,7 +80,7 @@ def fetch(
     with _descriptors(files, plan) as descriptors:
         line = Line(reads, threads, patience or Patience())
         unpacker = Unpacker(plan.header, store.url, files, descriptors)
-        worker = _Worker(store, line, unpacker, tally, bandwidth)
+        worker = _Worker(store, line, unpacker, tally, bandwidth, _Rooms())
         # Daemons: one may still wait for an answer that no longer counts.
         for number in range(threads + SPARE):
             threading.Thread(target=worker.run, name=f"fetch-{number}", daemon=True).start()
@@ -100,6 +101,25 @@ def _descriptors(files: Sequence[Path], plan: Plan) -> Iterator[list[int]]:
         yield found
 
 
+class _Rooms:
+    """Memory for what reads bring, used again: fresh pages cost as much CPU as all the rest."""
+
+    def __init__(self) -> None:
+        self._free: SimpleQueue[bytearray] = SimpleQueue()
+
+    @contextmanager
+    def room(self, size: int) -> Iterator[memoryview]:
+        """So many bytes for a while."""
+        try:
+            found = self._free.get_nowait()
+        except Empty:
+            found = bytearray()
+        if len(found) < size:
+            found = bytearray(size)
+        yield memoryview(found)[:size]
+        self._free.put(found)
+
+
 @dataclass(frozen=True, slots=True)
 class _Worker:
     """What each thread does until nothing is left."""
@@ -109,24 +129,29 @@ class _Worker:
     unpacker: Unpacker
     tally: _Tally
     bandwidth: Bandwidth | None
+    rooms: _Rooms
 
     def run(self) -> None:
         while (job := self.line.next()) is not None:
-            read = job.read
-            try:
-                if self.bandwidth is not None:
-                    self.line.pause(job, self.bandwidth.reserve(read.length))
-                started = time.monotonic()
-                data = self.store.get_range(read.key, read.offset, read.length)
-            except StoreUnreachable as error:
-                self.line.failed(job, error)
-            except BaseException as error:  # noqa: BLE001 - raised where the fetch was asked for
-                self.line.gave_up(job, error)
-            else:
-                if self.line.arrived(job, time.monotonic() - started):
-                    self._write(job, data)
+            with self.rooms.room(job.read.length) as data:
+                self._serve(job, data)
 
-    def _write(self, job: Job, data: bytes) -> None:
+    def _serve(self, job: Job, data: memoryview) -> None:
+        read = job.read
+        try:
+            if self.bandwidth is not None:
+                self.line.pause(job, self.bandwidth.reserve(read.length))
+            started = time.monotonic()
+            self.store.read_into(read.key, read.offset, data)
+        except StoreUnreachable as error:
+            self.line.failed(job, error)
+        except BaseException as error:  # noqa: BLE001 - raised where the fetch was asked for
+            self.line.gave_up(job, error)
+        else:
+            if self.line.arrived(job, time.monotonic() - started):
+                self._write(job, data)
+
+    def _write(self, job: Job, data: memoryview) -> None:
         try:
             self.tally.add(len(data), *self.unpacker.write(job.read, data))
         except BaseException as error:  # noqa: BLE001 - as above

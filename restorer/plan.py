@@ -163,15 +163,14 @@ def _block_run(
     part: PartMap, ordinal: int, ref: SegmentRef, segment: Segment, run: Run
 ) -> BlockRun:
     number = ref.first + run.first
-    offset, block_size = part.span(number)
-    last_offset, last_size = part.span(number + run.length - 1)
+    offset, size = part.stretch(number, run.length)
     return BlockRun(
         part=ordinal,
         number=number,
         blocks=run.length,
         file_offset=offset,
-        size=last_offset + last_size - offset,
-        block_size=block_size,
+        size=size,
+        block_size=size if run.length == 1 else part.block_size,
         frame_offset=run.entry.slot * part.block_size,
         entries=segment.entries,
         first=run.first,

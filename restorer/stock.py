@@ -101,8 +101,6 @@ def _runs(part: PartMap, begin: int, wanted: bytes, most: int) -> Iterator[Stret
             end = 1  # it has a size of its own
         end = min(end, at + most)
         first, count = begin + at, end - at
-        offset, size = part.span(first)
-        last_offset, last_size = part.span(first + count - 1)
-        length = last_offset + last_size - offset
-        yield Stretch(first, count, offset, length, size if count == 1 else part.block_size)
+        offset, size = part.stretch(first, count)
+        yield Stretch(first, count, offset, size, size if count == 1 else part.block_size)
         at = wanted.find(1, end)

@@ -57,14 +57,14 @@ class Unpacker:
         for _ in range(len(os.sched_getaffinity(0))):
             self._tools.put(_Tools(header.digest_algorithm))
 
-    def write(self, read: RangedRead, data: bytes) -> tuple[int, int]:
+    def write(self, read: RangedRead, data: memoryview) -> tuple[int, int]:
         """Bytes and blocks written. Raises Corrupt before a wrong block is written; NoSpace."""
         tools = self._tools.get()
         written = blocks = 0
         try:
             for frames in _batches(read.frames):
                 room = tools.room(sum(frame.entry.raw for frame in frames))
-                self._unpack(read, frames, memoryview(data), room, tools)
+                self._unpack(read, frames, data, room, tools)
                 for part, offset, piece in _pieces(frames, room):
                     write_at(self._descriptors[part], piece, offset, self._files[part])
                     written += len(piece)

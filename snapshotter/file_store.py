@@ -77,6 +77,9 @@ class FileStore:
         with self._translated("read", key), self._opened(key) as file:
             return self._read(file, key, offset, size)
 
+    def read_into(self, key: str, offset: int, into: memoryview) -> None:
+        into[:] = self.get_range(key, offset, len(into))
+
     def head(self, key: str) -> ObjectInfo | None:
         with self._translated("look at", key):
             try:

@@ -120,11 +120,17 @@ class PartMap:
 
     def span(self, block: int) -> tuple[int, int]:
         """Offset and size of a block in the file."""
-        if self.preamble and block == 0:
-            return 0, min(self.preamble, self.length)
-        first = block - 1 if self.preamble else block
-        offset = self.preamble + first * self.block_size
-        return offset, min(self.block_size, self.length - offset)
+        return self.stretch(block, 1)
+
+    def stretch(self, first: int, count: int) -> tuple[int, int]:
+        """Offset and size of neighbouring blocks in the file."""
+        begin = self._start(first)
+        return begin, min(self._start(first + count), self.length) - begin
+
+    def _start(self, block: int) -> int:
+        if self.preamble and block:
+            return self.preamble + (block - 1) * self.block_size
+        return block * self.block_size
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,9 @@ class FsspecStore:
             raise Corrupt(f"{self.url}/{key} gave {len(data)} of {size} bytes from {offset}")
         return data
 
+    def read_into(self, key: str, offset: int, into: memoryview) -> None:
+        into[:] = self.get_range(key, offset, len(into))
+
     def head(self, key: str) -> ObjectInfo | None:
         with self._translated("look at", key):
             return self._facts(key)

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from snapshotter import codec, layout, seal, sealed
-from snapshotter.digest import root, segment_digests
+from snapshotter.digest import root
 from snapshotter.errors import Corrupt, IdentityMissing, ObjectMissing
 from snapshotter.format import (
     POINTER_LIMIT,
@@ -160,8 +160,7 @@ def read_segments(store: ObjectStore, header: Header, part: PartMap) -> list[Seg
 
 def check_root(header: Header, part: PartMap, segments: list[Segment]) -> list[Segment]:
     """The part's segments themselves if they are those of its root. Raises Corrupt."""
-    digests = (one for segment in segments for one in segment_digests(segment.entries))
-    if root(digests, header.digest_algorithm) != part.root:
+    if root((segment.entries for segment in segments), header.digest_algorithm) != part.root:
         raise Corrupt(f"manifest of {header.snapshot_id}: {part.name} does not match its root")
     return segments
 

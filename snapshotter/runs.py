@@ -7,16 +7,18 @@ and only the first of each run becomes a `MapEntry`. Nothing is judged here. Pur
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+import sys
+from array import array
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from snapshotter.format import DATA, ENTRY_BYTES, FramePlace, MapEntry
 
 ENTRY = struct.Struct("<BBHIQII32s")
-# The same bytes: kind, codec, slot and pack; offset; stored and raw.
-_COLUMNS = struct.Struct("<QQQ32x")
+# The same bytes as words: kind, codec, slot and pack; offset; stored and raw; four of the digest.
+_WORDS = ENTRY_BYTES // 8
 _SLOT = 1 << 16
+_LAST_SLOT = 0xFFFF * _SLOT
 
 
 class Run(NamedTuple):
@@ -35,14 +37,25 @@ def runs(entries: bytes) -> Iterator[Run]:
     """All encoded entries of a segment, in order."""
     if not entries:
         return
-    heads, offsets, sizes = zip(*_COLUMNS.iter_unpack(entries), strict=True)
-    at = 0
-    for _, same in groupby(offsets):
-        end = at + len(list(same))
-        for begin, stop in _cuts(heads, sizes, at, end):
-            entry = MapEntry._make(ENTRY.unpack_from(entries, begin * ENTRY_BYTES))
-            yield Run(begin, stop - begin, entry)
-        at = end
+    words = array("Q", entries)
+    if sys.byteorder == "big":
+        words.byteswap()
+    columns = zip(words[0::_WORDS], words[1::_WORDS], words[2::_WORDS], strict=True)
+    begin = wanted = place = extent = 0
+    for at, (head, offset, size) in enumerate(columns):
+        if head != wanted or offset != place or size != extent:
+            if at:
+                yield _run(entries, begin, at)
+            begin, place, extent = at, offset, size
+        wanted = head + _SLOT if head else 0
+        if head & _LAST_SLOT == _LAST_SLOT:
+            wanted = -1
+    yield _run(entries, begin, len(words) // _WORDS)
+
+
+def _run(entries: bytes, begin: int, end: int) -> Run:
+    entry = MapEntry._make(ENTRY.unpack_from(entries, begin * ENTRY_BYTES))
+    return Run(begin, end - begin, entry)
 
 
 def shared_frames(found: Iterable[Run]) -> list[FramePlace]:
@@ -53,25 +66,3 @@ def shared_frames(found: Iterable[Run]) -> list[FramePlace]:
             place = entry.pack, entry.offset
             blocks[place] = blocks.get(place, 0) + length
     return [place for place, count in blocks.items() if count > 1]
-
-
-def _cuts(
-    heads: Sequence[int], sizes: Sequence[int], at: int, end: int
-) -> Iterator[tuple[int, int]]:
-    """Where the runs among entries of one offset begin and end."""
-    count, head = end - at, heads[at]
-    step = _SLOT if head else 0
-    if sizes[at:end].count(sizes[at]) == count and heads[at:end] == _counted(head, step, count):
-        yield at, end
-        return
-    begin = at
-    for here in range(at + 1, end):
-        step = _SLOT if heads[here - 1] else 0
-        if heads[here] != heads[here - 1] + step or sizes[here] != sizes[here - 1]:
-            yield begin, here
-            begin = here
-    yield begin, end
-
-
-def _counted(head: int, step: int, count: int) -> tuple[int, ...]:
-    return tuple(range(head, head + step * count, step)) if step else (0,) * count

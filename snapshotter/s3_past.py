@@ -11,12 +11,12 @@ error and never wrong data. Versions that were deleted themselves are gone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from typing import NoReturn
 
 from snapshotter.errors import ObjectMissing, StoreRefused
 from snapshotter.location import Location, StoreParams
-from snapshotter.s3_store import S3Store
+from snapshotter.s3_store import Check, Read, S3Store
 from snapshotter.store import ObjectInfo, StoredObject
 
 _REPLACED = ("head.json", "bucket.json")
@@ -40,13 +40,11 @@ class PastStore(S3Store):
         except ObjectMissing:
             return None
 
-    def _fetch(
-        self, key: str, check: Callable[[Mapping[str, Any]], None], **arguments: str
-    ) -> StoredObject:
+    def _fetch(self, key: str, check: Check, read: Read, **arguments: str) -> StoredObject:
         version = self._version(key).etag
         if version != _UNVERSIONED:
             arguments["VersionId"] = version
-        return super()._fetch(key, check, **arguments)
+        return super()._fetch(key, check, read, **arguments)
 
     def _version(self, key: str) -> ObjectInfo:
         """The version that is read; its id stands for the etag."""

@@ -35,7 +35,13 @@ from snapshotter.store import ObjectInfo, StoredObject
 
 _BODY_TRIES = 3
 _SLOWEST = 32 * 1024  # bytes a second that a line has at least
+# Of a body that goes into given memory: they stay in a core's cache.
+_PIECE_BYTES = 128 * 1024
 _SCRATCH = "probe/encryption"  # written over by each process that asks for encryption, never read
+
+
+Check = Callable[[Mapping[str, Any]], None]
+Read = Callable[[Any], bytes]
 
 
 class S3Store:
@@ -83,9 +89,23 @@ class S3Store:
                     f"{self.url}/{key} has {size} bytes, more than the {max_bytes} allowed"
                 )
 
-        return self._fetch(key, check, **condition)
+        return self._fetch(key, check, _all, **condition)
 
     def get_range(self, key: str, offset: int, size: int) -> bytes:
+        return self._ranged(key, offset, size, _all) if size else b""
+
+    def read_into(self, key: str, offset: int, into: memoryview) -> None:
+        def fill(body: Any) -> bytes:
+            at = 0
+            while piece := body.read(_PIECE_BYTES):
+                into[at : at + len(piece)] = piece
+                at += len(piece)
+            return b""
+
+        if into:
+            self._ranged(key, offset, len(into), fill)
+
+    def _ranged(self, key: str, offset: int, size: int, read: Read) -> bytes:
         def check(answer: Mapping[str, Any]) -> None:
             given = str(answer.get("ContentRange") or "the whole object")
             if answer["ContentLength"] != size or not given.startswith(f"bytes {offset}-"):
@@ -93,9 +113,7 @@ class S3Store:
                     f"{self.url}/{key}: wanted {size} bytes from {offset}, was given {given}"
                 )
 
-        if size == 0:
-            return b""
-        return self._fetch(key, check, Range=f"bytes={offset}-{offset + size - 1}").data
+        return self._fetch(key, check, read, Range=f"bytes={offset}-{offset + size - 1}").data
 
     def head(self, key: str) -> ObjectInfo | None:
         try:
@@ -217,10 +235,8 @@ class S3Store:
         self.encrypted_as = self._encryption.check(answer, f"{self.url}/{key}")
         return str(answer["ETag"])
 
-    def _fetch(
-        self, key: str, check: Callable[[Mapping[str, Any]], None], **arguments: str
-    ) -> StoredObject:
-        """One object or range; `check` judges the answer's head before the body is read.
+    def _fetch(self, key: str, check: Check, read: Read, **arguments: str) -> StoredObject:
+        """One object or range; `check` judges the answer's head before `read` takes the body.
 
         botocore's retries end with the head, so a body that breaks off is asked for again here. Its
         time-out is for each piece that arrives, so one for all of the body is kept here.
@@ -235,7 +251,7 @@ class S3Store:
                     ends = began + self.patience_seconds + answer["ContentLength"] / _SLOWEST
                     try:
                         with ended_at(ends, body):
-                            data: bytes = body.read()  # checks the announced length itself
+                            data = read(body)  # which checks the announced length itself
                     except Exception:
                         if attempt == _BODY_TRIES or time.monotonic() >= ends:
                             raise
@@ -256,6 +272,11 @@ class S3Store:
                 faults = chain_faults(AwsParams(auth=self._params.auth))
                 translated.hint = "; ".join((translated.hint, *faults))
             raise translated from error
+
+
+def _all(body: Any) -> bytes:
+    data: bytes = body.read()
+    return data
 
 
 def _info(key: str, facts: Mapping[str, Any], size: int) -> ObjectInfo:

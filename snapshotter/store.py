@@ -54,6 +54,9 @@ class ObjectStore(Protocol):
     def get_range(self, key: str, offset: int, size: int) -> bytes:
         """Exactly `size` bytes from `offset`. Raises ObjectMissing; Corrupt if it is shorter."""
 
+    def read_into(self, key: str, offset: int, into: memoryview) -> None:
+        """As `get_range`, as many bytes as `into` has room for: memory that is used again."""
+
     def head(self, key: str) -> ObjectInfo | None:
         """The object's facts, or None if it does not exist."""
 

@@ -90,9 +90,9 @@ def store_part(
                 offset += ref.length
                 merged = blockmap.known(merged, ref, geometry.block_size)
             segments.append(merged)
-    every = (one for segment in segments for one in segment_digests(segment.data))
+    every = root((segment.data for segment in segments), target.algorithm)
     refs = tuple(segment.ref for segment in segments)
-    part_map = geometry.part(root(every, target.algorithm), refs)
+    part_map = geometry.part(every, refs)
     new_mark = finder.marked(part, finding)
     return StoredPart(part_map, tuple(segments), tuple(own), blocks_new, new_mark)
 

@@ -81,6 +81,7 @@ class TrustingStore:
         self.get = store.get
         self.get_changed = store.get_changed
         self.get_range = store.get_range
+        self.read_into = store.read_into
         self.head = store.head
         self.put = store.put
         self.put_if_absent = store.put_if_absent

@@ -44,6 +44,9 @@ class Counted:
     def get_range(self, key: str, offset: int, size: int) -> bytes:
         return self._asked().get_range(key, offset, size)
 
+    def read_into(self, key: str, offset: int, into: memoryview) -> None:
+        self._asked().read_into(key, offset, into)
+
     def head(self, key: str) -> ObjectInfo | None:
         return self._asked().head(key)
 

@@ -41,10 +41,10 @@ def snowmelt(params: dict[str, Any]) -> dict[str, Any]:
     from benchmarks.kit.counted import Counted
     from restorer.facts import Policy
     from restorer.restore import RestoreReport, RestoreRequest, restore
-    from snowmelt.memory import give_back_large_pieces
+    from snowmelt.memory import settle
 
     preload(*_MODULES[params["engine"]])
-    give_back_large_pieces()  # as the command does at its start
+    settle()  # as the command does at its start
     store = Counted(store_of(params["place"], params["engine"]))
     reports: list[RestoreReport] = []
 

@@ -20,7 +20,7 @@ from cdc.engines import open_accelerator
 from restorer.facts import Policy
 from restorer.restore import RestoreReport, RestoreRequest, restore
 from snapshotter.publish import Publisher
-from snowmelt.memory import give_back_large_pieces
+from snowmelt.memory import settle
 
 # Whom a stale file does not keep from the newest snapshot.
 _EDGE = RestoreRequest(Policy(role="edge"))
@@ -72,7 +72,7 @@ def _run(
     params: dict[str, Any], make: Callable[[Path], object], *, is_cached: bool = False
 ) -> dict[str, Any]:
     engine = params["engine"]
-    give_back_large_pieces()  # as the command does at its start
+    settle()  # as the command does at its start
     preload(_MODULES[engine], "snapshotter.s3_store", "restorer.seed")
     store = Counted(store_of(params["place"], engine))
     with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:

@@ -11,9 +11,9 @@ import sys
 
 def main() -> None:
     """Run the command and end the process with its exit code."""
-    from snowmelt.memory import give_back_large_pieces
+    from snowmelt.memory import settle
 
-    give_back_large_pieces()
+    settle()
     sys.exit(execute(sys.argv[1:]))
 
 

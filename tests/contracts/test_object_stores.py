@@ -138,6 +138,8 @@ def test_a_missing_object_is_missing_in_every_way_of_asking(store: ObjectStore) 
         store.get("nothing", max_bytes=ROOM)
     with pytest.raises(ObjectMissing, match="nothing"):
         store.get_range("nothing", 0, 1)
+    with pytest.raises(ObjectMissing, match="nothing"):
+        store.read_into("nothing", 0, memoryview(bytearray(1)))
 
 
 def test_facts_are_those_of_the_object(store: ObjectStore) -> None:
@@ -163,6 +165,9 @@ def test_a_range_is_exactly_what_was_asked_for(store: ObjectStore, offset: int, 
     store.put("object", data)
 
     assert store.get_range("object", offset, size) == data[offset : offset + size]
+    into = bytearray(b"#" * 110)
+    store.read_into("object", offset, memoryview(into)[3 : 3 + size])
+    assert into == b"###" + data[offset : offset + size] + b"#" * (107 - size)
 
 
 @pytest.mark.parametrize("offset, size", [(0, 101), (90, 11), (100, 1), (500, 10)])
@@ -173,6 +178,8 @@ def test_a_range_beyond_the_end_is_corrupt_and_not_short(
 
     with pytest.raises(Corrupt):
         store.get_range("object", offset, size)
+    with pytest.raises(Corrupt):
+        store.read_into("object", offset, memoryview(bytearray(size)))
 
 
 def test_a_listing_has_the_order_of_whole_keys(store: ObjectStore) -> None:

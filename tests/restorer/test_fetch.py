@@ -229,7 +229,7 @@ def test_a_write_to_a_full_device_is_exit_12(source: Bench) -> None:
 
 def _fill(source: Bench, plan: Plan) -> None:
     read = next(plan.reads())
-    data = source.store.get_range(read.key, read.offset, read.length)
+    data = memoryview(source.store.get_range(read.key, read.offset, read.length))
     descriptor = os.open("/dev/full", os.O_WRONLY)
     try:
         Unpacker(plan.header, source.store.url, [Path("/dev/full")], [descriptor]).write(read, data)

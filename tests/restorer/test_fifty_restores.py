@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -16,6 +17,7 @@ import pytest
 
 from restorer.bandwidth import Bandwidth
 from restorer.facts import Policy
+from restorer.line import Patience
 from restorer.restore import RestoreRequest, restore
 from snapshotter.publish import Publisher
 from snapshotter.store import ObjectStore
@@ -86,8 +88,10 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
 
 
 def test_fifty_at_once_share_the_limit_and_ask_little(
-    published: ObjectStore, tmp_path: Path
+    published: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Four hundred threads of one process wait for each other; that is no late store.
+    monkeypatch.setattr("restorer.fetch.Patience", partial(Patience, least_seconds=60.0))
     ledger, rate = tmp_path / "ledger", 8e6
     nodes = [
         Node(CountedStore(published), Noted(rate, ledger), tmp_path / str(number) / "file")

@@ -1,12 +1,14 @@
 """moto's server in this process: quick, forgiving, not a judge of stream semantics."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from moto.moto_api._internal.models import moto_api_backend
 from moto.server import ThreadedMotoServer
+from werkzeug.wsgi import ClosingIterator
 
 from tests.servers.clients import client
 
@@ -33,12 +35,31 @@ class MotoServer:
 
 @contextmanager
 def running_moto() -> Iterator[MotoServer]:
-    """All servers of a process have one memory; when this one ends, nothing stays in it."""
+    """All servers of a process have one memory; when this one ends, nothing stays in it.
+
+    It answers one request at a time: moto looks at a condition and writes in two steps.
+    """
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()
+        http: Any = server._server
+        http.app = _one_at_a_time(http.app)
         yield MotoServer(endpoint_url=f"http://{host}:{port}")
     finally:
         server.stop()
         moto_api_backend.reset()
+
+
+def _one_at_a_time(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    lock = threading.Lock()
+
+    def answer(*request: Any) -> Iterable[bytes]:
+        with lock:
+            body = ClosingIterator(app(*request))
+            try:
+                return list(body)
+            finally:
+                body.close()
+
+    return answer

@@ -55,6 +55,11 @@ class FaultyStore:
         self._after(number, "get_range", key)
         return result
 
+    def read_into(self, key: str, offset: int, into: memoryview) -> None:
+        number = self._called("read_into", key)
+        self._inner.read_into(key, offset, into)
+        self._after(number, "read_into", key)
+
     def head(self, key: str) -> ObjectInfo | None:
         number = self._called("head", key)
         result = self._inner.head(key)

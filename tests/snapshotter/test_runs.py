@@ -40,6 +40,13 @@ def test_runs_are_the_entries_in_order_with_slots_that_count_up(found: list[MapE
     assert again == found
 
 
+def test_the_last_slot_of_a_pack_is_not_followed_by_the_first_of_the_next() -> None:
+    last = MapEntry(DATA, ZSTD, 65_535, 0, 100, 50, 9000, bytes(32))
+    first = last._replace(slot=0, pack=1)
+
+    assert [run.length for run in runs(ENTRY.pack(*last) + ENTRY.pack(*first))] == [1, 1]
+
+
 @given(entries())
 def test_neighbours_of_one_frame_are_one_run(found: list[MapEntry]) -> None:
     encoded = b"".join(ENTRY.pack(*entry) for entry in found)

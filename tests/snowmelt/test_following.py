@@ -179,7 +179,7 @@ def test_a_damaged_snapshot_is_fetched_once_and_not_after_a_restart_either(
     edge.look()
     edge.stop().start().look()
 
-    assert [name for name, _ in edge.asked() if name == "get_range"] == []
+    assert [name for name, _ in edge.asked() if name in ("get_range", "read_into")] == []
     assert edge.follow["rejected"] == [bad]
     assert edge.status().ready
     good = centre.change(0, 300)
@@ -204,7 +204,9 @@ def test_what_was_found_damaged_is_no_fallback_for_what_is_damaged_later(
     edge.look()
 
     assert edge.follow["rejected"] == [first, second]
-    assert [key for name, key in edge.asked() if name == "get_range" and first in key] == []
+    assert [
+        key for name, key in edge.asked() if name in ("get_range", "read_into") and first in key
+    ] == []
     assert claims_what_it_holds(edge, centre) == 1
 
 
@@ -327,7 +329,7 @@ def test_a_stop_in_a_fetch_leaves_what_was_fetched_to_the_next_start(
 
     def stop(_number: int, name: str, key: str) -> None:
         nonlocal reads
-        if name == "get_range" and "/packs/" in key:
+        if name == "read_into" and "/packs/" in key:
             reads += 1
             edge.runtime._stop.set()
 

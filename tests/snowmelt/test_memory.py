@@ -34,9 +34,9 @@ def answer(*arguments: str) -> str:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has mallinfo2")
 def test_large_pieces_are_given_back_however_many_there_were() -> None:
     assert answer() == "False", "glibc does it by itself now"
-    assert answer("give_back_large_pieces") == "True"
+    assert answer("settle") == "True"
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has mallinfo2")
 def test_a_capture_keeps_them() -> None:
-    assert answer("give_back_large_pieces", "keep_large_pieces") == "False"
+    assert answer("settle", "keep_large_pieces") == "False"
