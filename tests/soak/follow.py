@@ -31,7 +31,7 @@ from cdc.dynamodb import DynamoDbSource
 from cdc.engines import open_accelerator
 from cdc.keys import KeyAttribute, KeySchema
 from cdc.position import After, End, Position
-from snowmelt.memory import keep_large_pieces
+from snowmelt.memory import keep_large_pieces, settle
 from tests.soak.plan import FIRST_SEQUENCE, KEYS_PER_LANE, TABLE, Plan, key_of
 
 LAG_STEP_SECONDS = 0.01
@@ -232,7 +232,8 @@ def _params(port: int) -> AwsParams:
 
 
 def _main(port: str, began: str, lanes: str, rate: str, rollover: str, *rest: str) -> None:
-    keep_large_pieces()  # as a node does where it captures
+    settle()  # as a node does at its start, and where it captures
+    keep_large_pieces()
     engine, poll_seconds, seconds, directory = rest
     level = structlog.make_filtering_bound_logger(logging.WARNING)
     structlog.configure(
