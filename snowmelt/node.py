@@ -65,6 +65,8 @@ class Node:
         for watch in self._watches:
             watch.start()
         stop.wait()
+        for dataset in self.datasets:
+            dataset.stop(0.0)  # all are told before one is waited for
         self._log.info("node_stopping")
         return self._shut_down()
 

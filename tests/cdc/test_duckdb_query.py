@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from cdc.accelerator import Accelerator, QueryLimits, QueryRefused
-from cdc.duckdb_query import CONCURRENT
 from cdc.engines import open_accelerator
+from tests.cdc.duckdb_questions import questions_under_way, rows, wait_for_questions
 from tests.cdc.hostile_duckdb import HOSTILE
 from tests.contracts.accelerator import BY_ID, DATASET, Producer, item
 
@@ -36,20 +36,6 @@ def accelerator(folder: Path) -> Iterator[Accelerator]:
     opened.maintain(idle=True)
     yield opened
     opened.close()
-
-
-def rows(accelerator: Accelerator, sql: str, **limits: Any) -> list[tuple[Any, ...]]:
-    return list(accelerator.query(sql, QueryLimits(**limits)).rows)
-
-
-def wait_for_questions(accelerator: Accelerator, count: int) -> None:
-    """Wait until so many questions have been admitted, and a moment more for them to run."""
-    slots = accelerator._queries._slots  # type: ignore[attr-defined]
-    until = time.monotonic() + 90
-    while slots._free > CONCURRENT - count:
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    time.sleep(0.2)
 
 
 def footprint(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -233,38 +219,17 @@ def test_a_hungry_question_dies_alone(accelerator: Accelerator) -> None:
 
 
 def test_a_third_question_waits_and_is_then_refused(accelerator: Accelerator) -> None:
-    slow = f"SELECT sum(a.n * b.n * c.n) FROM {DATASET} a, {DATASET} b, {DATASET} c"
-
-    def ask() -> None:
-        with pytest.raises(QueryRefused):
-            rows(accelerator, slow, seconds=3)
-
-    threads = [threading.Thread(target=ask) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    wait_for_questions(accelerator, 2)
-    with pytest.raises(QueryRefused) as refused:
+    with questions_under_way(accelerator, 2), pytest.raises(QueryRefused) as refused:
         rows(accelerator, "SELECT 1", seconds=0.2)
-    for thread in threads:
-        thread.join()
 
     assert refused.value.status == 429
     assert rows(accelerator, "SELECT 1") == [(1,)]
 
 
 def test_a_writer_goes_on_while_a_question_runs(accelerator: Accelerator) -> None:
-    slow = f"SELECT sum(a.n * b.n * c.n) FROM {DATASET} a, {DATASET} b, {DATASET} c"
-
-    def ask() -> None:
-        with pytest.raises(QueryRefused):
-            rows(accelerator, slow, seconds=3)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    wait_for_questions(accelerator, 1)
-    accelerator.apply(*_empty_commit(accelerator))
-    assert thread.is_alive()
-    thread.join()
+    with questions_under_way(accelerator, 1) as (thread,):
+        accelerator.apply(*_empty_commit(accelerator))
+        assert thread.is_alive()
 
 
 def test_closing_does_not_wait_for_a_question(tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ def test_a_closed_shard_has_a_child_that_starts_where_it_ended(
     server = dynamodb_local_faketime("+0 x1800")
     table = server.table()
     source = source_of(server, table.name)
-    (first,) = source.list_shards().shards
+    first = source.list_shards().shards[0]  # on a busy machine others follow it by now
     end = time.monotonic() + 60
 
     while not (children := source.list_children(first.shard_id).shards):

@@ -82,7 +82,7 @@ def test_credentials_are_refreshed_between_two_polls() -> None:
             "access_key": issued[-1],
             "secret_key": "secret",
             "token": f"token-{issued[-1]}",
-            "expiry_time": (datetime.now(UTC) + timedelta(seconds=1)).isoformat(),
+            "expiry_time": (datetime.now(UTC) + timedelta(minutes=5)).isoformat(),  # soon
         }
 
     credentials = RefreshableCredentials.create_from_metadata(refresh(), refresh, "test")

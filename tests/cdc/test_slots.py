@@ -44,10 +44,11 @@ def test_one_who_gave_up_leaves_the_queue() -> None:
 def test_no_more_than_the_count_run_at_once() -> None:
     slots = Slots(2)
     running, most = 0, 0
-    lock = threading.Lock()
+    lock, begun = threading.Lock(), threading.Barrier(6)
 
     def work() -> None:
         nonlocal running, most
+        begun.wait(60)
         for _ in range(20):
             assert slots.acquire(60)
             with lock:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from cdc import checkpoint as checkpoints
-from cdc import sqlite_checkpointer
+from cdc import sqlite_checkpointer, sqlite_file
 from cdc.accelerator import QueryLimits
 from cdc.columns import Column, Columns
 from cdc.errors import FileUnusable
@@ -294,8 +294,10 @@ def test_what_goes_wrong_beside_commits_is_told_by_the_next_upkeep(
 
 
 def test_a_reader_in_the_way_delays_the_log_and_nothing_else(
-    accelerator: SqliteAccelerator, path: Path
+    path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sqlite_file, "_BUSY_SECONDS", 60.0)
+    accelerator = SqliteAccelerator.open(path, "flights", keys=KEYS, create=True)
     accelerator.apply(batch(range(100)), checkpoint(1))
     reader = sqlite3.connect(path, isolation_level=None)
     reader.execute("BEGIN")
@@ -309,14 +311,17 @@ def test_a_reader_in_the_way_delays_the_log_and_nothing_else(
     reader.close()
 
     assert not blocked.checkpointed
-    assert seconds < 4  # who waits for a reader, waits 5 s
+    assert seconds < 50  # who waits for a reader, waits 60 s
     assert accelerator.maintain(idle=True).wal_bytes == 0
+    accelerator.close()
 
 
 def test_three_readers_that_never_pause_do_not_let_the_log_grow_for_ever(
     accelerator: SqliteAccelerator, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_checkpointer, "LOG_ALARM_BYTES", 32 * 1024 * 1024)
+    # On a busy machine a read takes longer than commits otherwise wait for it.
+    monkeypatch.setattr(sqlite_checkpointer, "_DRAIN_SECONDS", 60.0)
     stop = threading.Event()
     reads = []
     sql = "SELECT count(*), max(note) FROM flights WHERE note > ''"

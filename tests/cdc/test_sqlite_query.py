@@ -119,8 +119,8 @@ def test_the_view_shows_the_attributes_and_rest_and_nothing_else(
 
 
 def test_rows_beyond_the_limit_are_cut_and_said_to_be(accelerator: SqliteAccelerator) -> None:
-    exact = accelerator.query("SELECT leg FROM flights", QueryLimits(rows=300))
-    cut = accelerator.query("SELECT leg FROM flights", QueryLimits(rows=299))
+    exact = accelerator.query("SELECT leg FROM flights", replace(PATIENT, rows=300))
+    cut = accelerator.query("SELECT leg FROM flights", replace(PATIENT, rows=299))
 
     assert (len(exact.rows), exact.truncated) == (300, False)
     assert (len(cut.rows), cut.truncated) == (299, True)
@@ -128,7 +128,7 @@ def test_rows_beyond_the_limit_are_cut_and_said_to_be(accelerator: SqliteAcceler
 
 def test_a_result_beyond_the_byte_limit_is_refused(accelerator: SqliteAccelerator) -> None:
     with pytest.raises(QueryRefused) as refused:
-        accelerator.query("SELECT * FROM flights", QueryLimits(result_bytes=1000))
+        accelerator.query("SELECT * FROM flights", replace(PATIENT, result_bytes=1000))
 
     assert refused.value.status == 413
 
@@ -138,7 +138,7 @@ def test_a_large_result_within_the_limit_arrives_whole(accelerator: SqliteAccele
         "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r LIMIT 9)"
         " SELECT printf('%1000000d', x) FROM r"
     )
-    result = accelerator.query(sql, QueryLimits())
+    result = accelerator.query(sql, QueryLimits(seconds=60))
 
     assert [len(row[0]) for row in result.rows] == [1_000_000] * 9
 
@@ -177,25 +177,26 @@ def test_a_statement_that_has_to_be_killed_leaves_commits_and_queries_alone(
     accelerator = SqliteAccelerator.open(tmp_path / "f.db", "flights", keys=KEYS, create=True)
     accelerator.apply(batch(range(10)), checkpoint(1))
     refusals: list[int] = []
+    versions = 1
 
     def ask() -> None:
-        with pytest.raises(QueryRefused) as refused:
-            accelerator.query(sql, TIGHT)
-        refusals.append(refused.value.status)
+        while not refusals or versions <= 3:  # until enough went on beside it
+            with pytest.raises(QueryRefused) as refused:
+                accelerator.query(sql, TIGHT)
+            refusals.append(refused.value.status)
 
     asking = threading.Thread(target=ask)
     asking.start()
-    versions = 1
     while asking.is_alive():
         versions += 1
         accelerator.apply(batch(range(10), versions), checkpoint(versions))
-        rows = accelerator.query("SELECT max(version) FROM flights", QueryLimits()).rows
+        rows = accelerator.query("SELECT max(version) FROM flights", PATIENT).rows
         assert rows == [(versions,)]
     asking.join()
     log = accelerator.maintain(idle=True)
     accelerator.close()
 
-    assert refusals == [408]
+    assert set(refusals) == {408}
     assert versions > 3
     assert log.wal_bytes == 0  # the killed reader holds nothing back
 
@@ -209,6 +210,14 @@ def _wait_for_queries(accelerator: SqliteAccelerator, count: int) -> None:
     time.sleep(0.1)
 
 
+def _end(accelerator: SqliteAccelerator, threads: list[threading.Thread]) -> None:
+    """End queries that would run for minutes, as the limit of a busy machine's seconds cannot."""
+    while any(thread.is_alive() for thread in threads):
+        for worker in list(accelerator._workers._busy):
+            worker.kill()
+        time.sleep(0.01)
+
+
 def test_more_queries_at_once_than_there_are_places_are_told_to_come_again(
     accelerator: SqliteAccelerator,
 ) -> None:
@@ -217,17 +226,18 @@ def test_more_queries_at_once_than_there_are_places_are_told_to_come_again(
 
     def ask() -> None:
         with pytest.raises(QueryRefused) as refused:
-            accelerator.query(sql, QueryLimits(seconds=2.5))
+            accelerator.query(sql, QueryLimits(seconds=600))
         statuses.append(refused.value.status)
 
     threads = [threading.Thread(target=ask) for _ in range(MOST_WORKERS)]
     for thread in threads:
         thread.start()
-    _wait_for_queries(accelerator, MOST_WORKERS)
-    with pytest.raises(QueryRefused) as refused:
-        accelerator.query("SELECT 1", QueryLimits(seconds=0.2))
-    for thread in threads:
-        thread.join()
+    try:
+        _wait_for_queries(accelerator, MOST_WORKERS)
+        with pytest.raises(QueryRefused) as refused:
+            accelerator.query("SELECT 1", QueryLimits(seconds=0.2))
+    finally:
+        _end(accelerator, threads)
 
     assert refused.value.status == 429
     assert statuses == [408] * MOST_WORKERS

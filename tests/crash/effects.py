@@ -203,12 +203,13 @@ def _gate(site: str, call: Callable[..., Any]) -> Callable[..., Any]:
 
 def _pass(gate: str) -> None:
     if gate == _armed.at:
-        _armed.countdown -= 1
-        if _armed.countdown == 0:
-            # Never released: what other threads still do until the signal comes is not this life's.
-            _armed.noting.acquire()
-            _write(f"killed {gate}")
-            os.kill(os.getpid(), signal.SIGKILL)
+        with _armed.noting:  # threads pass a gate at once: one of them has to see the zero
+            _armed.countdown -= 1
+            if _armed.countdown == 0:
+                _write(f"killed {gate}")
+                os.kill(os.getpid(), signal.SIGKILL)
+                # What other threads still do until the signal comes is not this life's.
+                signal.pause()
     note(gate)
 
 

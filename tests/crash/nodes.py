@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.crash.effects import passed
-from tests.e2e.nodes import Node, environment_of
+from tests.e2e.nodes import PATIENCE_SECONDS, Node, environment_of
 from tests.forking.client import Forked, Zygote
-
-_LONG_SECONDS = 60.0
 
 
 @dataclass
@@ -31,7 +29,7 @@ class MortalNode(Node):
         """Run another verb to its end; its exit code, -9 if it died."""
         self.write_config()
         process = self._forked(list(words), at, countdown)
-        return process.wait(_LONG_SECONDS)
+        return process.wait(PATIENCE_SECONDS)
 
     @property
     def is_dead(self) -> bool:

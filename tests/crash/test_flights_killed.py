@@ -243,7 +243,15 @@ def _published(
     landed = victim.killed(kill, 0.12)
     record_property(KEY, f"flights, snapshot: {landed}")
     assert landed == KILLS
-    node.create_snapshot()
+
+    def has_published() -> bool:
+        try:
+            node.create_snapshot()
+        except NodeError:  # a write of the dead one may come late, and win over its heir's
+            return False
+        return True
+
+    node.wait_until("a snapshot on request", has_published)
 
 
 def _restored(

@@ -53,10 +53,11 @@ class Told:
         self._start()
 
     def until(self, what: str, holds: Callable[[], bool]) -> None:
-        """Wait, and start the node again if it died at its gate."""
+        """Wait, and start the node again if it died at its gate; each life has time of its own."""
         end = time.monotonic() + PATIENCE_SECONDS
         while True:
-            self._revive()
+            if self._revive():
+                end = time.monotonic() + PATIENCE_SECONDS
             try:
                 if holds():
                     return
@@ -91,11 +92,12 @@ class Told:
         self.until("a snapshot", published)
 
     def end(self) -> None:
-        """SIGTERM; a node that dies while it ends is started and ended once more."""
-        self._revive()
-        while (code := self.node.stop()) == -9:
-            self._revive()
-            self.until_ready()
+        """SIGTERM; a node that died before, or dies while it ends, is started and ended again."""
+        while True:
+            if self._revive():
+                self.until_ready()  # before it listens to signals, it would die of this one
+            if (code := self.node.stop()) != -9:
+                break
         assert code == 0, self.node.with_log(f"ended with {code}")
 
     def finish(self) -> None:
@@ -123,10 +125,13 @@ class Told:
         gate = self._gates[len(self.deaths)]
         self.node.start(gate.at, gate.countdown)
 
-    def _revive(self) -> None:
-        if self.node.is_dead:
+    def _revive(self) -> bool:
+        """True if it was dead."""
+        is_dead = self.node.is_dead
+        if is_dead:
             self._die(frozenset(self._committed_by_the_dead()))
             self._start()
+        return is_dead
 
     def _die(self, committed: frozenset[Committed]) -> None:
         self.deaths.append(Death(len(self.bench.table.served), committed))

@@ -180,9 +180,11 @@ class Node:
         """Fails with the log if it does not hold in time, or if the process ended before."""
         end = time.monotonic() + self.patience_seconds
         while time.monotonic() < end:
+            # Before it is looked for: it may come true, and the process end, between the two.
+            has_ended = self._process is not None and self._process.poll() is not None
             if holds():
                 return
-            if self._process is not None and self._process.poll() is not None:
+            if self._process is not None and has_ended:
                 ended = f"ended with {self._process.returncode} before: {what}"
                 raise AssertionError(self.with_log(ended))
             time.sleep(_POLL_SECONDS)

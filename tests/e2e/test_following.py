@@ -41,7 +41,10 @@ SELECT = f"select id, amount from {DATASET}"
 
 @dataclass
 class Story:
-    """The centre, its edge, and all that was read from it. `is_up`: no kill is under way."""
+    """The centre, its edge, and all that was read from it.
+
+    `is_up`: no kill is under way. `kills`: those that were begun.
+    """
 
     centre: Centre
     edge: Node
@@ -51,6 +54,7 @@ class Story:
     answers: list[int] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     is_up: bool = False
+    kills: int = 0
 
     def publish(self, chance: random.Random) -> None:
         version = self.centre.change(chance.randrange(ROWS), 5)
@@ -70,13 +74,16 @@ class Story:
         return None if version is None else int(version)
 
     def wait_for_newest(self) -> None:
+        """Until the edge has it, and whoever asks got it."""
         current = read_pointer(self.centre.store, DATASET).current
         newest = self.entries[str(current)].version
         self.edge.wait_until(f"version {newest}", lambda: self.serves() == newest)
+        self.edge.wait_until(f"answer {newest}", lambda: self.answers[-1:] == [newest])
 
     def kill(self) -> None:
         """kill -9; what lies there is whole, and of the version that it says."""
         self.is_up = False
+        self.kills += 1
         self.edge.kill()
         self.look_at_the_file()
         self.edge.start().wait_ready()
@@ -95,11 +102,11 @@ class Story:
     def ask(self, ended: threading.Event) -> None:
         """Queries, one after the other: each is answered, by one version, whole."""
         while not ended.is_set():
-            was_up = self.is_up
+            kills, was_up = self.kills, self.is_up
             try:
                 rows = self.edge.sql(SELECT)
             except (NodeError, OSError) as error:
-                if was_up and self.is_up:
+                if was_up and kills == self.kills:  # it may be up again by now
                     self.errors.append(str(error))
                 continue
             self.check({row["id"]: row["amount"] for row in rows})

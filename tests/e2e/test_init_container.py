@@ -27,6 +27,7 @@ from tests.servers.seaweedfs import SeaweedFS
 from tests.snowmelt.volumes import small_volume
 
 NOBODY = "http://127.0.0.1:9"
+PATIENT_SECONDS = 6
 
 
 @pytest.fixture
@@ -51,8 +52,12 @@ def centre(tmp_path: Path, store: ObjectStore) -> Iterator[Producer]:
 
 def until(process: Process, what: str, holds: Callable[[], bool]) -> None:
     end = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert process.poll() is None, f"ended with {process.returncode} before: {what}"
+    while True:
+        # Before it is looked for: it may come true, and the process end, between the two.
+        has_ended = process.poll() is not None
+        if holds():
+            return
+        assert not has_ended, f"ended with {process.returncode} before: {what}"
         assert time.monotonic() < end, f"waited in vain: {what}"
         time.sleep(0.05)
 
@@ -134,17 +139,18 @@ def test_it_waits_as_long_as_the_heart_beats_and_not_much_longer(
 
     beating = threading.Thread(target=beat)
     beating.start()
-    process = pod.start("--wait-for-snapshot", "1s")
+    # Longer than a busy machine keeps a beat away.
+    process = pod.start("--wait-for-snapshot", f"{PATIENT_SECONDS}s")
     try:
         until(process, "the first look", lambda: "bootstrapping 50 %" in pod.said())
-        time.sleep(4)  # four times its patience
+        time.sleep(1.5 * PATIENT_SECONDS)
         assert process.poll() is None, pod.said()
     finally:
         stopped.set()
         beating.join()
 
     assert process.wait(PATIENCE_SECONDS) == 13
-    assert "no sign of life of a writer for 1.0s" in pod.said()
+    assert f"no sign of life of a writer for {PATIENT_SECONDS}.0s" in pod.said()
     assert pod.last_word()["exit_code"] == 13
 
 

@@ -143,8 +143,14 @@ def test_of_two_nodes_on_an_empty_bucket_one_loads_the_table_and_one_waits_for_i
         problem = node.status()["problem"] if node.answers() else None
         return problem is not None and problem["message"].startswith(waiting)
 
-    pair[0].wait_until("one of the two waits", lambda: any(map(is_waiting, pair)))
-    second = pair[0] if is_waiting(pair[0]) else pair[1]
+    waits: list[Node] = []
+
+    def one_waits() -> bool:
+        waits.extend(filter(is_waiting, pair))
+        return bool(waits)
+
+    pair[0].wait_until("one of the two waits", one_waits)
+    second = waits[0]
     first = pair[1] if second is pair[0] else pair[0]
     assert not second.is_ready()
     table.gate.let_go()

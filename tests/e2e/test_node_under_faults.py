@@ -129,6 +129,8 @@ def test_while_everything_is_closed_a_node_serves_labelled_and_catches_up_afterw
     assert node.get(["k-1"]) is not None
     assert node.status()["stale"]
     assert metric(node, "dataset_dynamodb_stale") == 1
+    # Trouble that began by the new clock is told once it has lasted.
+    node.wait_until("a problem", lambda: node.status()["problem"] is not None)
     assert node.status()["problem"]["exit_code"] == 7
     said = node.verb("snapshots", "create")
     assert said.code == 8, said.err
@@ -192,8 +194,8 @@ def test_in_bad_weather_a_table_is_loaded_published_restored_and_followed(
     second = make_node("second", place.document("sqlite")).start().wait_ready()
     wait_for(second, ROWS + 1)
 
-    second.wait_until("all of the weather", lambda: all(rule.hits for rule in on_table))
-    assert all(rule.hits for rule in on_bucket)
+    weather = (*on_table, *on_bucket)
+    second.wait_until("all of the weather", lambda: all(rule.hits for rule in weather))
     assert place.scans() == scans
     for node in (first, second):
         assert node.events("dataset_error") == node.events("dataset_bug") == []

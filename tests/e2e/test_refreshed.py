@@ -97,9 +97,8 @@ def test_a_table_without_a_stream_is_served_read_anew_published_and_restored(
 
     # What is served stays while the next file is loaded, and over a kill in the midst of that.
     place.gate.hold(SCAN)
-    before = place.gate.calls[SCAN]
-    newest = place.put(1000, "newest")
-    node.wait_until("refreshes", lambda: place.gate.calls[SCAN] >= before + len(copies))
+    node.wait_until("refreshes", lambda: place.gate.held >= len(copies))
+    newest = place.put(1000, "newest")  # only now no scan is under way that could meet it
     for copy in copies:
         copy.wait_for_count(ROWS - 10, is_stale=True)
         assert copy.status()["ready"]

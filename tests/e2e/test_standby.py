@@ -62,7 +62,8 @@ def place(seaweedfs: SeaweedFS, make_node: Callable[..., Node]) -> Iterator[Plac
                 "snapshots_trigger_threshold": "1h",
             },
         }
-        snapshots = {**bucket(seaweedfs, "standby"), "lease": "8s"}
+        # A centre on a busy machine keeps it; one that was killed is not waited for long.
+        snapshots = {**bucket(seaweedfs, "standby"), "lease": "20s"}
         document: Document = {"version": "v1", "snapshots": snapshots, "datasets": [dataset]}
         yield Place(table, document, make_node)
 
@@ -76,6 +77,7 @@ def because(node: Node) -> list[str]:
     return [event["because"] for event in node.events("lease_taken")]
 
 
+@pytest.mark.slow
 def test_a_standby_publishes_once_its_centre_is_killed_or_ends_and_not_before(
     place: Place,
 ) -> None:
@@ -118,8 +120,10 @@ def test_a_node_that_is_restarted_on_its_file_publishes_at_once_and_a_stranger_w
     centre.kill()
 
     centre.start().wait_ready()
-    centre.wait_until("it has the lease again", lambda: lease(centre) == "held")
+    # By the log, which is written behind what the status says.
+    centre.wait_until("it has the lease again", lambda: len(because(centre)) > 1)
 
+    assert lease(centre) == "held"
     assert because(centre) == ["free", "own"]
     done = stranger.verb("snapshots", "create")
     assert done.code == 10
@@ -135,10 +139,11 @@ def test_a_person_lets_a_node_take_over_and_the_other_follows_and_serves(
     second.wait_until("take-over", lambda: second.snapshot()["generation"] == 2)
     second.wait_for_snapshot()
 
-    first.wait_until("fenced", lambda: bool(first.snapshot()["fenced"]))
+    first.wait_until("fenced", lambda: bool(first.events("lease_lost")))
     place.put("one", first, second)
 
     assert first.is_ready()
+    assert first.snapshot()["fenced"]
     assert (lease(first), lease(second)) == ("lost", "held")
     assert first.snapshot()["problem"]["exit_code"] == 10
     assert because(second) == ["forced"]

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -78,11 +78,13 @@ class Forked:
     zygote: Zygote
     pid: int
     returncode: int | None = None
+    _polling: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def poll(self) -> int | None:
-        if self.returncode is None:
-            self.returncode = self.zygote.ask(ended=self.pid)["status"]
-        return self.returncode
+        with self._polling:  # the end of a process is told once; asked again, the zygote would fail
+            if self.returncode is None:
+                self.returncode = self.zygote.ask(ended=self.pid)["status"]
+            return self.returncode
 
     def wait(self, timeout: float) -> int:
         end = time.monotonic() + timeout

@@ -11,12 +11,13 @@ import signal
 import sys
 from pathlib import Path
 
-from restorer import plan
+from restorer import fetch, plan
 from restorer.facts import Policy
 from restorer.restore import RestoreRequest, restore
 from snapshotter.file_store import FileStore
 from snapshotter.location import parse_location
 from tests.restorer.accelerators import DATASET
+from tests.restorer.stores import PATIENT
 
 
 def die() -> None:
@@ -44,6 +45,7 @@ class DyingStore(FileStore):
 
 def main(url: str, target: str, tally: str, die_after: str, die_behind: str) -> None:
     plan.READ_BYTES = 64 * 1024
+    vars(fetch)["Patience"] = lambda: PATIENT
 
     def step(name: str) -> None:
         if name == die_behind:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from restorer.line import Patience
 from snapshotter.errors import StoreUnreachable
 from snapshotter.file_store import FileStore
 from snapshotter.location import StoreParams, parse_location
 from snapshotter.store import ObjectStore, StoredObject
 from snapshotter.stores import open_store
 from tests.servers.seaweedfs import SeaweedFS
+
+# No second tries, which a loaded machine would bring about, where reads or bytes are counted.
+PATIENT = Patience(least_seconds=300.0, unknown_seconds=300.0)
 
 
 def bucket_store(server: SeaweedFS, bucket: str, *, read_only: bool = False) -> ObjectStore:

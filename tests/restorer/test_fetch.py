@@ -19,7 +19,7 @@ from restorer.writing import Unpacker
 from snapshotter.errors import Corrupt, ObjectMissing, StoreUnreachable
 from snapshotter.store import ObjectInfo
 from tests.restorer.published import Bench, bench, directory_store, mixed, noise
-from tests.restorer.stores import FlakyStore
+from tests.restorer.stores import PATIENT, FlakyStore
 from tests.snapshotter.images import BLOCK, BytesPart
 
 
@@ -165,7 +165,7 @@ def half_fetched(source: Bench, plan: Plan, main: Path, most_reads: int) -> Flak
     """A fetch that ends when the store goes away."""
     flaky = FlakyStore(source.store, most_reads)
     with pytest.raises(StoreUnreachable):
-        fetch(flaky, plan, [main], threads=1)
+        fetch(flaky, plan, [main], threads=1, patience=PATIENT)
     return flaky
 
 

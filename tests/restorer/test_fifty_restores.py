@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -17,13 +17,12 @@ import pytest
 
 from restorer.bandwidth import Bandwidth
 from restorer.facts import Policy
-from restorer.line import Patience
 from restorer.restore import RestoreRequest, restore
 from snapshotter.publish import Publisher
 from snapshotter.store import ObjectStore
 from tests.restorer.accelerators import DATASET, Producer
 from tests.restorer.published import directory_store
-from tests.restorer.stores import CountedStore
+from tests.restorer.stores import PATIENT, CountedStore
 
 NODES = 50
 PART_BYTES = 256 * 1024
@@ -50,11 +49,23 @@ restore(directory_store(Path(bucket)), dataset, Path(target), request)
 
 
 class Noted(Bandwidth):
-    """Remembers where this user's reservations ended."""
+    """Remembers where this user's reservations ended; the first waits for that of all others.
+
+    On a slow machine the first to start would have ended before the last has begun.
+    """
 
     last = 0.0
 
+    def __init__(self, rate: float, ledger: Path, everybody: threading.Barrier) -> None:
+        super().__init__(rate, ledger)
+        self._everybody, self._is_here = everybody, False
+        self._coming = threading.Lock()
+
     def reserve(self, size: int) -> float:
+        with self._coming:
+            if not self._is_here:
+                self._everybody.wait(300)
+                self._is_here = True
         begin = super().reserve(size)
         self.last = max(self.last, begin + size / self._rate)
         return begin
@@ -91,10 +102,12 @@ def test_fifty_at_once_share_the_limit_and_ask_little(
     published: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Four hundred threads of one process wait for each other; that is no late store.
-    monkeypatch.setattr("restorer.fetch.Patience", partial(Patience, least_seconds=60.0))
-    ledger, rate = tmp_path / "ledger", 8e6
+    monkeypatch.setattr("restorer.fetch.Patience", lambda: PATIENT)
+    ledger, rate, everybody = tmp_path / "ledger", 8e6, threading.Barrier(NODES)
     nodes = [
-        Node(CountedStore(published), Noted(rate, ledger), tmp_path / str(number) / "file")
+        Node(
+            CountedStore(published), Noted(rate, ledger, everybody), tmp_path / str(number) / "file"
+        )
         for number in range(NODES)
     ]
     for node in nodes:

@@ -14,7 +14,7 @@ from restorer.line import Patience
 from restorer.plan import Plan
 from snapshotter.errors import ObjectMissing, StoreUnreachable
 from tests.restorer.published import Bench, bench, directory_store, noise
-from tests.restorer.stores import WatchedStore
+from tests.restorer.stores import PATIENT, WatchedStore
 from tests.snapshotter.images import BytesPart
 
 READ_BYTES = 64 * 1024
@@ -94,8 +94,9 @@ def test_a_refused_read_is_repeated_and_no_other(source: Bench, plan: Plan, tmp_
             raise StoreUnreachable("SlowDown")
 
     asked = Asked(refuse)
+    store = WatchedStore(source.store, asked)
 
-    fetch(WatchedStore(source.store, asked), plan, [tmp_path / "main"], threads=4)
+    fetch(store, plan, [tmp_path / "main"], threads=4, patience=PATIENT)
 
     assert (tmp_path / "main").read_bytes() == CONTENT
     assert sorted(asked.reads.values()) == [1] * (len(asked.reads) - 1) + [3]
@@ -109,9 +110,10 @@ def test_what_is_refused_for_good_ends_the_fetch_with_what_the_store_said(
             raise StoreUnreachable("SlowDown")
 
     asked = Asked(refuse)
+    store = WatchedStore(source.store, asked)
 
     with pytest.raises(StoreUnreachable, match="SlowDown"):
-        fetch(WatchedStore(source.store, asked), plan, [tmp_path / "main"], threads=2)
+        fetch(store, plan, [tmp_path / "main"], threads=2, patience=PATIENT)
 
     assert max(asked.reads.values()) == 3
     assert (tmp_path / "main").read_bytes()[:READ_BYTES] == CONTENT[:READ_BYTES]
@@ -143,7 +145,9 @@ def test_what_is_read_and_not_yet_written_is_bounded(
         with lock:
             under_way["now"] -= 1
 
-    fetch(WatchedStore(source.store, Asked(note)), plan, [tmp_path / "main"], threads=8)
+    store = WatchedStore(source.store, Asked(note))
+
+    fetch(store, plan, [tmp_path / "main"], threads=8, patience=PATIENT)
 
     assert (tmp_path / "main").read_bytes() == CONTENT
     # The last one begins while a little less than the bound is held.

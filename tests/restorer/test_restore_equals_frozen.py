@@ -28,6 +28,7 @@ ENGINES: tuple[Engine, ...] = ("duckdb", "sqlite")
 ROWS = 20_000
 BULK = 4_000
 READERS = 3
+PATIENT = QueryLimits(seconds=60.0)  # a busy machine is slow, not wrong
 
 
 @dataclass
@@ -55,7 +56,7 @@ class Load:
         accelerator: Accelerator = self.producer.accelerator
         try:
             while not self.stopped.is_set():
-                accelerator.query(f'SELECT count(*), max(id) FROM "{DATASET}"', QueryLimits())
+                accelerator.query(f'SELECT count(*), max(id) FROM "{DATASET}"', PATIENT)
                 self.reads[reader] += 1
                 time.sleep(0.001)  # two run at once: whoever asks again at once keeps the third out
         except BaseException as error:  # noqa: BLE001 - the test reports it
@@ -63,7 +64,7 @@ class Load:
 
     def wait_for_a_turn_of_each(self, commits: int, reads: list[int]) -> None:
         """Until the writer and every reader went on since; in vain if they cannot."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end and not self.errors:
             pairs = zip([self.commits, *self.reads], [commits, *reads], strict=True)
             if all(now > then for now, then in pairs):

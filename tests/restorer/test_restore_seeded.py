@@ -22,6 +22,7 @@ from snapshotter.reader import read_pointer
 from snapshotter.store import ObjectStore
 from tests.restorer.accelerators import DATASET, Producer, plain_rows, rows_of
 from tests.restorer.conftest import Produce
+from tests.restorer.stores import PATIENT
 
 ROWS = 20_000
 ENGINES: tuple[Engine, ...] = ("duckdb", "sqlite")
@@ -56,8 +57,9 @@ class PackStore(FileStore):
 
 @pytest.fixture
 def packs(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> PackStore:
-    """The test's bucket; a file of some megabytes takes many reads."""
+    """The test's bucket; a file of some megabytes takes many reads, each of them once."""
     monkeypatch.setattr("restorer.plan.READ_BYTES", 128 * 1024)
+    monkeypatch.setattr("restorer.fetch.Patience", lambda: PATIENT)
     return PackStore(store)
 
 

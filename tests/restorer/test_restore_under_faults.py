@@ -13,7 +13,6 @@ import pytest
 from cdc.accelerator import Engine
 from restorer.errors import RestoreError
 from restorer.facts import Policy
-from restorer.line import Patience
 from restorer.restore import RestoreReport, RestoreRequest, restore
 from restorer.verdict import Action
 from snapshotter.errors import SnapshotError, StoreAccessDenied, StoreUnreachable
@@ -21,7 +20,7 @@ from snapshotter.publish import Publisher
 from snapshotter.s3_store import S3Store
 from snapshotter.store import ObjectStore
 from tests.restorer.accelerators import DATASET, Producer, plain_rows, rows_of
-from tests.restorer.stores import bucket_store
+from tests.restorer.stores import PATIENT, bucket_store
 from tests.servers import faults
 from tests.servers.fault_tally import Injected
 from tests.servers.faults import every, on
@@ -107,9 +106,8 @@ def line(
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No second tries, which a loaded machine would bring about: what is counted is the rest."""
-    slow = Patience(least_seconds=120.0, unknown_seconds=120.0)
-    monkeypatch.setattr("restorer.fetch.Patience", lambda: slow)
+    """No second tries: what is counted is the rest."""
+    monkeypatch.setattr("restorer.fetch.Patience", lambda: PATIENT)
 
 
 @pytest.mark.usefixtures("patient")

@@ -80,18 +80,23 @@ class DynamoDBLocal:
         """Make a table; `keys` are (name, type) of partition and sort key, no `view` no stream."""
         unique = f"{name}-{next(_table_numbers)}"
         stream = {"StreamEnabled": True, "StreamViewType": view}
-        description = self.dynamodb().create_table(
-            TableName=unique,
-            KeySchema=[
-                {"AttributeName": key, "KeyType": kind}
-                for (key, _), kind in zip(keys, ("HASH", "RANGE"), strict=False)
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": key, "AttributeType": kind} for key, kind in keys
-            ],
-            BillingMode="PAY_PER_REQUEST",
-            **({"StreamSpecification": stream} if view else {}),
-        )["TableDescription"]
+        # A server whose clock runs fast takes a moment's wait of a connection for minutes.
+        dynamodb = self.dynamodb(retries={"mode": "standard", "total_max_attempts": 9})
+        try:
+            description = dynamodb.create_table(
+                TableName=unique,
+                KeySchema=[
+                    {"AttributeName": key, "KeyType": kind}
+                    for (key, _), kind in zip(keys, ("HASH", "RANGE"), strict=False)
+                ],
+                AttributeDefinitions=[
+                    {"AttributeName": key, "AttributeType": kind} for key, kind in keys
+                ],
+                BillingMode="PAY_PER_REQUEST",
+                **({"StreamSpecification": stream} if view else {}),
+            )["TableDescription"]
+        except dynamodb.exceptions.ResourceInUseException:  # made by a try that got no answer
+            description = dynamodb.describe_table(TableName=unique)["Table"]
         return Table(unique, description.get("LatestStreamArn"), description.get("TableId"))
 
 

@@ -9,7 +9,7 @@ import dataclasses
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -45,9 +45,15 @@ class MovingClock:
         ahead = float(self.file.read_text().strip("+s\n")) + hours * 3600
         _write(self.file, ahead)
         end = time.monotonic() + _NOTICED_SECONDS
-        while self.now() < before + hours * 3600:
+        while not self._is_at(before + hours * 3600):
             assert time.monotonic() < end, "the server did not notice that its clock was moved"
             time.sleep(0.1)
+
+    def _is_at(self, moment: float) -> bool:
+        try:
+            return self.now() >= moment
+        except (HTTPException, OSError):  # the jump made the connection one that was idle for hours
+            return False
 
 
 def start_with_moving_clock(home: Path) -> MovingClock:

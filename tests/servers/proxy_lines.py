@@ -135,8 +135,8 @@ class Handler(BaseHTTPRequestHandler):
         size = None if is_chunked else int(answer.getheader("Content-Length") or 0)
         for piece in _pieces(answer, fault, size):
             frame = b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece
+            exchange.sent_bytes += len(piece)  # before: who has the last of it may look at once
             self.wfile.write(frame)
-            exchange.sent_bytes += len(piece)
         if fault.kept is not None:
             self._break_off(by_reset=fault.ends_by_reset)
             return

@@ -5,10 +5,11 @@ Signatures are not looked at. `honours` names the conditional headers that it do
 
 import contextlib
 import hashlib
+import threading
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
-from tests.servers.scripted import Answer, Request, ScriptedServer, scripted_server
+from tests.servers.scripted import Answer, Request, Respond, ScriptedServer, scripted_server
 
 CONDITIONS = ("if-none-match", "if-match")
 _LIST = "<ListBucketResult><IsTruncated>false</IsTruncated>{}</ListBucketResult>"
@@ -24,6 +25,17 @@ def _etag(data: bytes) -> str:
 
 def _error(status: int, code: str) -> Answer:
     return Answer(status, f"<Error><Code>{code}</Code></Error>".encode())
+
+
+def _one_at_a_time(respond: Respond) -> Respond:
+    """A condition is judged and its write done in two steps."""
+    lock = threading.Lock()
+
+    def answer(request: Request) -> Answer:
+        with lock:
+            return respond(request)
+
+    return answer
 
 
 @contextlib.contextmanager
@@ -68,5 +80,5 @@ def s3_like(honours: tuple[str, ...] = CONDITIONS) -> Iterator[ScriptedServer]:
             return Answer(200, _LIST.format("".join(entries)).encode())
         return get(key, request)
 
-    with scripted_server(respond) as server:
+    with scripted_server(_one_at_a_time(respond)) as server:
         yield server

@@ -84,6 +84,8 @@ def scripted_server(
 
     class Quiet(ThreadingHTTPServer):
         daemon_threads = True
+        # Of more connections than are taken in time the kernel lets the rest wait for seconds.
+        request_queue_size = 128
 
         def handle_error(self, request: Any, client_address: Any) -> None:
             """A connection that the script broke is no error."""

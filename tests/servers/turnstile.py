@@ -17,10 +17,11 @@ _HELD_SECONDS = 600
 
 
 class Turnstile:
-    """`calls` counts by operation (`Scan`, `GetRecords`, …)."""
+    """`calls` counts by operation (`Scan`, `GetRecords`, …); `held`: those held since `hold`."""
 
     def __init__(self, endpoint_url: str) -> None:
         self.calls: Counter[str] = Counter()
+        self.held = 0
         self._address = urlsplit(endpoint_url).netloc
         self._held, self._passing = "", 0
         self._lock = threading.Lock()
@@ -29,7 +30,7 @@ class Turnstile:
     def hold(self, operation: str, after: int = 0) -> None:
         """From now on calls of this operation wait for `let_go`, once so many more have passed."""
         with self._lock:
-            self._held, self._passing = operation, after
+            self._held, self._passing, self.held = operation, after, 0
             self._open.clear()
 
     def let_go(self) -> None:
@@ -43,6 +44,7 @@ class Turnstile:
         with self._lock:
             self.calls[operation] += 1
             is_held = operation == self._held and self._passing == 0
+            self.held += is_held
             if operation == self._held and self._passing:
                 self._passing -= 1
         if is_held:
@@ -79,7 +81,10 @@ def turnstile(endpoint_url: str) -> Iterator[tuple[Turnstile, str]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Listener(ThreadingHTTPServer):
+        request_queue_size = 128  # a node asks for many shards at once
+
+    server = Listener(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, name="turnstile", daemon=True)
     thread.start()
     try:

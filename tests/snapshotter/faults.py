@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 from snapshotter.errors import StoreUnreachable
@@ -26,14 +27,16 @@ class FaultyStore:
         self._before = before
         self._after = after
         self.calls: list[tuple[str, str]] = []
+        self._numbering = threading.Lock()
 
     @property
     def url(self) -> str:
         return self._inner.url
 
     def _called(self, name: str, key: str) -> int:
-        self.calls.append((name, key))
-        number = len(self.calls) - 1
+        with self._numbering:  # packs are written by several threads
+            self.calls.append((name, key))
+            number = len(self.calls) - 1
         self._before(number, name, key)
         return number
 

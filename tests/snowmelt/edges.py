@@ -27,7 +27,7 @@ from tests.restorer.accelerators import DATASET, Producer, batch_of, rows_of
 from tests.snapshotter.faults import FaultyStore
 
 PATIENCE_SECONDS = 60.0
-LIMITS = QueryLimits()
+LIMITS = QueryLimits(seconds=PATIENCE_SECONDS)  # of a busy machine five are few
 
 
 @dataclass

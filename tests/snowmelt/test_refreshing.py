@@ -107,7 +107,11 @@ def test_dynamodb_local_an_emptied_a_denied_and_another_table_leave_the_last_goo
             proxy.heal()
             client.put_item(TableName=table, Item={"id": {"S": "b"}})
             until(lambda: rows(dataset) == 2)
+            # A refresh under way could have looked at the old table, and would read the new one.
+            proxy.fail(faults.DYNAMODB_DENIED, faults.action("Scan"))
+            until(lambda: trouble(dataset) == (True, 9))
             _make_anew(client, table)
+            proxy.heal()
             until(lambda: trouble(dataset) == (True, 3))
             assert rows(dataset) == 2
         client.delete_table(TableName=table)
