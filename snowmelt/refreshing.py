@@ -151,7 +151,10 @@ class Refreshing:
     def _check(self, built: Accelerator) -> None:
         live, now = self._served, built.checkpoint()
         if now is not None:
-            files.refuse_another_table(None if live is None else live.lineage, now.lineage.table_id)
+            # Asked again, because another one may have been made under this name meanwhile.
+            table_id = self._plan.source.describe().table_id
+            files.refuse_another_table(now.lineage, table_id)
+            files.refuse_another_table(None if live is None else live.lineage, table_id)
         served = self._serving.accelerator
         before = 0 if served is None else served.row_count()
         if refused := why_refused(self._plan, built.row_count(), before):

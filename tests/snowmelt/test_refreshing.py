@@ -23,6 +23,7 @@ from tests.e2e.nodes import table_params
 from tests.servers import faults
 from tests.servers.dynamodb_local import DynamoDBLocal
 from tests.servers.proxy import fault_proxy
+from tests.servers.turnstile import turnstile
 
 PATIENCE_SECONDS = 90.0
 
@@ -117,6 +118,25 @@ def test_dynamodb_local_an_emptied_a_denied_and_another_table_leave_the_last_goo
         client.delete_table(TableName=table)
         with running(through, table, tmp_path / "live.sqlite") as dataset:
             until(lambda: trouble(dataset) == (True, 7))
+            assert rows(dataset) == 2
+
+
+def test_dynamodb_local_a_table_that_is_made_anew_while_it_is_read_is_not_served(
+    dynamodb_local: DynamoDBLocal, tmp_path: Path
+) -> None:
+    client, table = dynamodb_local.dynamodb(), dynamodb_local.table(view=None).name
+    for name in ("a", "b"):
+        client.put_item(TableName=table, Item={"id": {"S": name}})
+
+    with turnstile(dynamodb_local.endpoint_url) as (gate, address):
+        through = replace(dynamodb_local, endpoint_url=address)
+        with running(through, table, tmp_path / "live.sqlite") as dataset:
+            until(lambda: rows(dataset) == 2)
+            gate.hold("Scan")
+            until(lambda: gate.held > 0)
+            _make_anew(client, table)
+            gate.let_go()
+            until(lambda: trouble(dataset) == (True, 3))
             assert rows(dataset) == 2
 
 
