@@ -21,7 +21,7 @@ class Fault:
 
     `held`: of a request that was dropped so, `FaultProxy.deliver` sends it to the server later.
     `refusal` is said without asking the server. `kept`: the share of the body that is sent, after
-    which the connection ends in order, or with a reset. `flips`: the bit of its middle byte.
+    which the connection ends in order, or with a reset. `flips`: a bit of it.
     """
 
     name: str
