@@ -144,6 +144,14 @@ MUTANTS = (
         "tests/restorer/test_fetch.py::test_a_damaged_pack_is_named_with_snapshot_and_block",
     ),
     Mutant(
+        "pieces-that-are-apart-in-memory-are-one-write",
+        "restorer/writing.py",
+        "(run.part, run.file_offset, at) != (part, offset + end - begin, end)",
+        "(run.part, run.file_offset) != (part, offset + end - begin)",
+        "tests/restorer/test_writing.py"
+        "::test_neighbours_in_the_file_that_are_apart_in_memory_are_not_one_write",
+    ),
+    Mutant(
         "live-before-it-is-synced",
         "restorer/switch.py",
         """\
