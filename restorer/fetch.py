@@ -11,24 +11,25 @@ not asked for.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from mmap import mmap
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from restorer.bandwidth import Bandwidth
 from restorer.line import SPARE, Job, Line, Patience
+from restorer.part_file import PartFile
 from restorer.plan import Frame, Plan
 from restorer.stock import Stock
-from restorer.writing import Unpacker, open_part, write_failed
+from restorer.writing import Unpacker
 from snapshotter.errors import StoreUnreachable
 from snapshotter.store import ObjectStore
 
-__all__ = ["THREADS", "Fetched", "Progress", "fetch", "open_part", "write_failed"]
+__all__ = ["THREADS", "Fetched", "Progress", "fetch"]
 
 # More would not fit into the bytes that are held; each keeps some memory of its own.
 THREADS = 6
@@ -77,9 +78,9 @@ def fetch(
         return there
 
     reads = plan.reads(None if stock is None or stock.is_empty else is_there)
-    with _descriptors(files, plan) as descriptors:
+    with _opened(files, plan) as opened:
         line = Line(reads, threads, patience or Patience())
-        unpacker = Unpacker(plan.header, store.url, files, descriptors)
+        unpacker = Unpacker(plan.header, store.url, opened)
         worker = _Worker(store, line, unpacker, tally, bandwidth, _Rooms())
         # Daemons: one may still wait for an answer that no longer counts.
         for number in range(threads + SPARE):
@@ -92,20 +93,19 @@ def fetch(
 
 
 @contextmanager
-def _descriptors(files: Sequence[Path], plan: Plan) -> Iterator[list[int]]:
-    with ExitStack() as opened:
-        found: list[int] = []
-        for path, part in zip(files, plan.header.parts, strict=True):
-            found.append(open_part(path, part.length))
-            opened.callback(os.close, found[-1])
-        yield found
+def _opened(files: Sequence[Path], plan: Plan) -> Iterator[list[PartFile]]:
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(PartFile(path, part.length))
+            for path, part in zip(files, plan.header.parts, strict=True)
+        ]
 
 
 class _Rooms:
     """Memory for what reads bring, used again: fresh pages cost as much CPU as all the rest."""
 
     def __init__(self) -> None:
-        self._free: SimpleQueue[bytearray] = SimpleQueue()
+        self._free: SimpleQueue[mmap] = SimpleQueue()
 
     @contextmanager
     def room(self, size: int) -> Iterator[memoryview]:
@@ -113,9 +113,9 @@ class _Rooms:
         try:
             found = self._free.get_nowait()
         except Empty:
-            found = bytearray()
+            found = mmap(-1, size)
         if len(found) < size:
-            found = bytearray(size)
+            found = mmap(-1, size)
         yield memoryview(found)[:size]
         self._free.put(found)
 

@@ -13,7 +13,7 @@ from cdc.checkpoint import Checkpoint, resumable_until
 from cdc.engines import open_accelerator
 from cdc.errors import FileBusy, FileEmpty, FileUnusable, FormatUnknown
 from restorer.facts import LocalFile
-from restorer.fetch import write_failed
+from restorer.part_file import write_failed
 from restorer.switch import Origin, read_origin, work_directory
 from snapshotter.durable import make_directories
 

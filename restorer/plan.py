@@ -111,7 +111,7 @@ class Plan:
             for first in range(0, len(segments), step):
                 window = slice(first, first + step)
                 pairs = zip(part.segments[window], segments[window], strict=True)
-                frames = _frames(self.header, ordinal, pairs)
+                frames = frames_of(self.header, ordinal, pairs)
                 if is_there is None:
                     yield from _coalesced(self.header, frames, GAP_BYTES)
                 else:
@@ -138,10 +138,13 @@ def make_plan(header: Header, segments: Sequence[Sequence[Segment]]) -> Plan:
     )
 
 
-def _frames(
+def frames_of(
     header: Header, ordinal: int, window: Iterable[tuple[SegmentRef, Segment]]
 ) -> list[Frame]:
-    """The frames of a window, in the order in which they lie in their packs."""
+    """The frames of some segments of a part, in the order in which they lie in their packs.
+
+    Raises Corrupt, FormatTooNew.
+    """
     found: dict[tuple[int, ...], tuple[MapEntry, list[BlockRun]]] = {}
     digests: dict[FramePlace, bytes] = {}
     for ref, segment in window:

@@ -16,7 +16,7 @@ from cdc import checkpoint as checkpoints
 from cdc.accelerator import Accelerator, Engine
 from cdc.engines import fold_log, open_accelerator, sidecars
 from cdc.errors import FileUnusable, FormatUnknown
-from restorer.fetch import write_failed
+from restorer.part_file import write_failed
 from snapshotter.durable import sync_directory
 from snapshotter.errors import Corrupt, FormatTooNew
 from snapshotter.format import Header

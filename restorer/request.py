@@ -10,6 +10,7 @@ from restorer.bandwidth import Bandwidth
 from restorer.errors import RestoreError
 from restorer.facts import ASSUMED_THROUGHPUT, LocalFile, Policy, Rejection, Selection
 from restorer.fetch import THREADS
+from restorer.foreseen import Foreseen
 from restorer.verdict import Decision
 from snapshotter.errors import SnapshotError
 
@@ -23,12 +24,14 @@ class RestoreRequest:
     `before_switch` is called when the new file is ready, for a caller that has to close the old
     one. `bootstrap_read_units`: what reading the table would cost, for the numbers. `clock`: of the
     stream that is resumed, where it answers; else ages are told by the store's. `rejected`: what an
-    earlier restore found, which is not tried again.
+    earlier restore found, which is not tried again. `foresees`: a dry run also looks at what files
+    here have of the snapshot.
     """
 
     policy: Policy
     selection: Selection = field(default_factory=Selection)
     dry_run: bool = False
+    foresees: bool = False
     source: tuple[str, str] | None = None
     local: LocalFile | None = None
     before_switch: Callable[[], None] | None = None
@@ -49,6 +52,7 @@ class RestoreReport:
     `bytes_kept`: stored bytes that an interrupted restore had fetched before. `rejected`: snapshots
     that were tried before and found damaged. `failure`: of a decision to wait, the error for a
     caller that cannot. `store_error`: why the store could not be asked, or not to the end.
+    `foreseen`: of a dry run that was to look, if a snapshot would be restored.
     """
 
     decision: Decision
@@ -64,3 +68,4 @@ class RestoreReport:
     rejected: tuple[Rejection, ...] = ()
     failure: RestoreError | SnapshotError | None = None
     store_error: SnapshotError | None = None
+    foreseen: Foreseen | None = None

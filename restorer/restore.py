@@ -22,6 +22,7 @@ from restorer.decision import decide
 from restorer.errors import ForeignLineage, RestoreError, refusal
 from restorer.facts import Facts, LocalFile, Published, Rejection, Trouble
 from restorer.fetch import Progress
+from restorer.foreseen import Foreseen, foresee
 from restorer.local import free_bytes, inspect_local, restore_lock
 from restorer.readable import readable_versions
 from restorer.request import RestoreReport, RestoreRequest
@@ -95,7 +96,14 @@ class _Flow:
         if (work_directory(self.target) / "lock").exists():
             with restore_lock(self.target):
                 recover(self.target)
-        return RestoreReport(self._decide(self._look_around()), seconds=self._seconds)
+        decision = self._decide(self._look_around())
+        return RestoreReport(decision, seconds=self._seconds, foreseen=self._foreseen(decision))
+
+    def _foreseen(self, decision: Decision) -> Foreseen | None:
+        if decision.chosen is None or not self._request.foresees:
+            return None
+        entry = self._entries[decision.chosen.snapshot_id]
+        return foresee(self._store, entry, self.target, self._request.seeds)
 
     def run(self) -> RestoreReport:
         """Decide and restore until something is restored or nothing is left to restore."""

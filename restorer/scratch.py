@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cdc.errors import FileBusy, FileUnusable
-from restorer.fetch import write_failed
+from restorer.part_file import write_failed
 
 _LOCK = "lock"
 

@@ -26,11 +26,12 @@ from pathlib import Path
 
 from cdc import live_files, sqlite_slack
 from cdc.holes import punched
-from restorer.fetch import Progress, open_part, write_failed
+from restorer.fetch import Progress
+from restorer.part_file import PartFile, write_failed
 from restorer.plan import Plan
 from restorer.stock import Stock, Stretch
 from snapshotter.digest import digest
-from snapshotter.format import DigestAlgorithm, PartMap
+from snapshotter.format import DigestAlgorithm, Header, PartMap
 
 THREADS = 4
 _STRETCH_BYTES = 1024 * 1024
@@ -46,8 +47,7 @@ class _File:
 
     stock: Stock
     part: int
-    path: Path
-    descriptor: int
+    into: PartFile
     algorithm: DigestAlgorithm
     threads: int
     tell: Callable[[], None]
@@ -103,11 +103,10 @@ def take_stock(
     with ExitStack() as opened:
         for number, (path, part) in enumerate(zip(files, plan.header.parts, strict=True)):
             was_there = path.exists()
-            descriptor = open_part(path, part.length)
-            opened.callback(os.close, descriptor)
+            into = opened.enter_context(PartFile(path, part.length))
             algorithm = plan.header.digest_algorithm
-            is_sqlite = _has_pages(plan, part)
-            file = _File(stock, number, path, descriptor, algorithm, threads, tell, is_sqlite)
+            is_sqlite = has_pages(plan.header, part)
+            file = _File(stock, number, into, algorithm, threads, tell, is_sqlite)
             if was_there:
                 _empty_holes(file)
                 _keep(file)
@@ -116,9 +115,10 @@ def take_stock(
     return stock
 
 
-def _has_pages(plan: Plan, part: PartMap) -> bool:
+def has_pages(header: Header, part: PartMap) -> bool:
+    """True if a file has to be cleared of what a snapshot leaves out, before it is compared."""
     is_small = part.length <= sqlite_slack.LARGEST_BYTES
-    return plan.header.engine == "sqlite" and part.name == "main" and is_small
+    return header.engine == "sqlite" and part.name == "main" and is_small
 
 
 # ---------------------------------------------------------------- in its place
@@ -126,8 +126,8 @@ def _has_pages(plan: Plan, part: PartMap) -> bool:
 
 def _keep(file: _File) -> None:
     def check(stretch: Stretch) -> None:
-        if _has_data(file.descriptor, stretch):
-            for first, count in file.matching(stretch, _read(file.descriptor, stretch)):
+        if _has_data(file.into.descriptor, stretch):
+            for first, count in file.matching(stretch, _read(file.into.descriptor, stretch)):
                 file.stock.add(file.part, first, count, is_seeded=False)
 
     file.each_wanted(check)
@@ -136,12 +136,12 @@ def _keep(file: _File) -> None:
 def _empty_holes(file: _File) -> None:
     """What an earlier try for another snapshot wrote where this one has nothing."""
     for hole in file.stock.holes(file.part):
-        if not _has_data(file.descriptor, hole):
+        if not _has_data(file.into.descriptor, hole):
             continue
-        if not punched(file.descriptor, hole.offset, hole.size):
+        if not punched(file.into.descriptor, hole.offset, hole.size):
             for at in range(0, hole.size, _STRETCH_BYTES):
                 zeros = memoryview(bytes(min(_STRETCH_BYTES, hole.size - at)))
-                _write(file, zeros, hole.offset + at)
+                file.into.write(zeros, hole.offset + at)
 
 
 # ---------------------------------------------------------------- from elsewhere
@@ -181,22 +181,22 @@ class _Copying:
         file = self._file
         # Who writes to the seed may do so meanwhile: what was cloned is checked where it is.
         is_cloned = self._clones and self._cloned(stretch)
-        found = _read(file.descriptor if is_cloned else self._source, stretch)
+        found = _read(file.into.descriptor if is_cloned else self._source, stretch)
         data = file.cleared(stretch, found)
         for first, blocks in file.matching(stretch, data):
             if data is not found or not is_cloned:
                 at = (first - stretch.first) * stretch.block_size
                 piece = data[at : at + blocks * stretch.block_size]
-                _write(file, piece, stretch.offset + at)
+                file.into.write(piece, stretch.offset + at)
             file.stock.add(file.part, first, blocks, is_seeded=True)
 
     def _cloned(self, stretch: Stretch) -> bool:
         where = _RANGE.pack(self._source, stretch.offset, stretch.size, stretch.offset)
         try:
-            fcntl.ioctl(self._file.descriptor, _CLONE_RANGE, where)
+            fcntl.ioctl(self._file.into.descriptor, _CLONE_RANGE, where)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise write_failed(self._file.path, error) from error
+                raise write_failed(self._file.into.path, error) from error
             # A stretch may not begin or end with a block of the file system; that says no more.
             self._clones = self._clones and error.errno == errno.EINVAL
             return False
@@ -222,15 +222,6 @@ def _read(descriptor: int, stretch: Stretch) -> memoryview:
         _buffer.view = memoryview(bytearray(stretch.size))
     size = os.preadv(descriptor, [_buffer.view[: stretch.size]], stretch.offset)
     return _buffer.view[:size]
-
-
-def _write(file: _File, data: memoryview, offset: int) -> None:
-    try:
-        while data:
-            done = os.pwritev(file.descriptor, [data], offset)
-            data, offset = data[done:], offset + done
-    except OSError as error:
-        raise write_failed(file.path, error) from error
 
 
 def _has_data(descriptor: int, stretch: Stretch) -> bool:

@@ -16,27 +16,34 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, get_args
 
 from cdc.accelerator import Engine
 from cdc.checkpoint import Lineage
-from cdc.engines import sidecars
 from cdc.errors import FileUnusable
+from restorer.at_hand import (
+    fetched_mark,
+    known_engine,
+    logs_for,
+    part_files,
+    seeds_for,
+    staged_before,
+    staged_for,
+)
 from restorer.bandwidth import Bandwidth
 from restorer.decision import lineage_conflict
 from restorer.errors import ForeignLineage, NoSpace, WouldOverwrite
-from restorer.fetch import Fetched, Progress, fetch, write_failed
+from restorer.fetch import Fetched, Progress, fetch
 from restorer.local import free_bytes
+from restorer.part_file import write_failed
 from restorer.plan import Plan, make_plan
 from restorer.prove import prove, sync
 from restorer.seed import take_stock
 from restorer.stock import Stock
-from restorer.switch import previous_directory, staging_directory, work_directory
-from restorer.unfolded import keep_unfolded, unfolded_main, unfolded_tail
+from restorer.switch import staging_directory
+from restorer.unfolded import keep_unfolded
 from restorer.verdict import size_text
-from snapshotter import layout
 from snapshotter.durable import make_directories, sync_directory, write_synced
-from snapshotter.errors import Corrupt, FormatTooNew
+from snapshotter.errors import Corrupt
 from snapshotter.format import CatalogEntry, Header
 from snapshotter.manifest import open_manifest
 from snapshotter.store import ObjectStore
@@ -83,7 +90,7 @@ def stage(
     with phase("header"):
         manifest = open_manifest(store, entry)
         header = manifest.header
-        engine = _engine(header)
+        engine = known_engine(header)
         _check_lineage(header, aim)
         plan = make_plan(header, [manifest.segments(part) for part in header.parts])
     staging = _Staging(staging_directory(target, header.snapshot_id), target.name, header, engine)
@@ -110,12 +117,11 @@ class _Staging:
 
     @property
     def mark(self) -> Path:
-        return self.directory / "fetched"
+        return fetched_mark(self.directory)
 
     @property
     def parts(self) -> list[Path]:
-        files = {"main": self.main, "tail": sidecars(self.engine, self.main)[0]}
-        return [files[part.name] for part in self.header.parts]
+        return part_files(self.main, self.header)
 
     def prove(self, phase: Phase) -> None:
         with phase("prove"):
@@ -136,14 +142,14 @@ class _Staging:
 
 def _adopt(staging: _Staging, target: Path) -> None:
     """Take over what a restore of another snapshot left, and remove what else there is."""
-    if not staging.directory.exists():
-        for other in _staged_before(target):
-            if (other / staging.name).exists():
-                with suppress(OSError):
-                    (other / staging.mark.name).unlink(missing_ok=True)
-                    sync_directory(other)
-                    other.rename(staging.directory)
-                    break
+    for other in staged_for(target, staging.header.snapshot_id):
+        if other == staging.directory:
+            break
+        with suppress(OSError):
+            fetched_mark(other).unlink(missing_ok=True)
+            sync_directory(other)
+            other.rename(staging.directory)
+            break
     clean_staging(target, keep=staging.directory.name)
 
 
@@ -196,14 +202,12 @@ def _stocked(
 ) -> Stock | None:
     """What needs no download; None if there is nowhere to look for it."""
     staging.tidy()
-    target, before = aim.target, previous_directory(aim.target) / aim.target.name
-    at_target = (target, before, unfolded_main(target))
-    there = [seed for seed in (*at_target, *aim.seeds) if seed.exists()]
-    if not there and not staging.main.exists():
+    seeds = seeds_for(aim.target, aim.seeds)
+    if not seeds and not staging.main.exists():
         return None
-    logs = [log for log in (unfolded_tail(target),) if log.exists()]
+    logs = logs_for(aim.target)
     with phase("seed"):
-        return take_stock(plan, staging.parts, there, logs=logs, progress=progress)
+        return take_stock(plan, staging.parts, seeds, logs=logs, progress=progress)
 
 
 def clean_staging(target: Path, *, keep: str | None = None) -> None:
@@ -211,31 +215,9 @@ def clean_staging(target: Path, *, keep: str | None = None) -> None:
 
     Other directories there have other owners.
     """
-    for directory in _staged_before(target):
+    for directory in staged_before(target):
         if directory.name != keep:
             shutil.rmtree(directory, ignore_errors=True)
-
-
-def _staged_before(target: Path) -> list[Path]:
-    """The staging directories of a target, the newest snapshot first."""
-    with suppress(FileNotFoundError):
-        found = [each for each in work_directory(target).iterdir() if _is_snapshot_id(each.name)]
-        return sorted(found, reverse=True)
-    return []
-
-
-def _is_snapshot_id(name: str) -> bool:
-    try:
-        layout.SnapshotId.parse(name)
-    except ValueError:
-        return False
-    return True
-
-
-def _engine(header: Header) -> Engine:
-    if header.engine not in get_args(Engine):
-        raise FormatTooNew(f"snapshot {header.snapshot_id} is of engine {header.engine!r}")
-    return cast("Engine", header.engine)
 
 
 def _check_lineage(header: Header, aim: Aim) -> None:

@@ -32,7 +32,7 @@ from typing import Any
 from cdc.checkpoint import Checkpoint, Lineage
 from cdc.errors import FileUnusable
 from restorer.errors import JournalUnreadable
-from restorer.fetch import write_failed
+from restorer.part_file import write_failed
 from snapshotter.durable import make_directories, sync_directory, write_synced
 from snapshotter.layout import SnapshotId
 

@@ -25,8 +25,9 @@ class Numbers:
     """What the decision costs. Ages are on arrival; `disk_needed_bytes` is at most.
 
     `predicted_seconds`: of the restore, at `throughput_bytes_per_second`; `catch_up_seconds`: of
-    reading the changes since. `read_units` of a bootstrap: None where the table's size is not
-    known.
+    reading the changes since. All count a whole snapshot, whatever files here have of it: that is
+    only estimated (`restorer.foreseen`). `read_units` of a bootstrap: None where the table's size
+    is not known.
     """
 
     age_seconds: float | None = None

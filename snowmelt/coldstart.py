@@ -19,6 +19,7 @@ from cdc.source import SourceDescription
 from restorer.decision import decide
 from restorer.errors import refusal
 from restorer.facts import Facts, LocalFile, Policy, Published, Selection
+from restorer.foreseen import Foreseen
 from restorer.local import free_bytes, inspect_local, local_file
 from restorer.restore import RestoreReport, RestoreRequest, restore
 from restorer.switch import read_origin, recover
@@ -197,6 +198,13 @@ def explain(plan: DatasetPlan, checkpoint: Checkpoint | None = None) -> dict[str
 
     `checkpoint`: of the node that has the file open, which nobody else can open then.
     """
+    report = _looked(plan, checkpoint, foresees=True)
+    return describe_decision(plan.name, report.decision, report.foreseen)
+
+
+def _looked(
+    plan: DatasetPlan, checkpoint: Checkpoint | None, *, foresees: bool = False
+) -> RestoreReport:
     source = describe_source(plan)
     origin = read_origin(plan.path)
     local = None
@@ -206,30 +214,31 @@ def explain(plan: DatasetPlan, checkpoint: Checkpoint | None = None) -> dict[str
         request = RestoreRequest(
             plan.policy(retention_seconds=source.retention_seconds),
             dry_run=True,
+            foresees=foresees,
             source=source.identity,
             bootstrap_read_units=source.read_units,
             clock=source.clock,
             local=local,
             throughput=restored.throughput(plan.path),
         )
-        decision = restore(plan.store, plan.name, plan.path, request).decision
-    else:
-        decision = _without_snapshots(plan, source, local)
-    return describe_decision(plan.name, decision)
+        return restore(plan.store, plan.name, plan.path, request)
+    return RestoreReport(_without_snapshots(plan, source, local))
 
 
 def still_rebuilds(plan: DatasetPlan, served: Checkpoint | None) -> bool:
     """True if serving this old file and building a new one is still what a cold start would do."""
     try:
-        action = explain(plan, served)["action"]
+        action = _looked(plan, served).decision.action
     except SnapshotError:
         return True  # undecided: go on with what was decided
-    is_same = action == Action.SERVE_STALE_AND_BOOTSTRAP.value
+    is_same = action is Action.SERVE_STALE_AND_BOOTSTRAP
     return is_same and bootstrapping_elsewhere(plan, LocalFile()) is None
 
 
-def describe_decision(dataset: str, decision: Decision) -> dict[str, Any]:
-    """The decision as a JSON-ready document."""
+def describe_decision(
+    dataset: str, decision: Decision, foreseen: Foreseen | None = None
+) -> dict[str, Any]:
+    """The decision as a JSON-ready document. `foreseen`: what it would fetch, if it would."""
     return {
         "dataset": dataset,
         "action": decision.action.value,
@@ -249,6 +258,7 @@ def describe_decision(dataset: str, decision: Decision) -> dict[str, Any]:
             for judged in decision.judged
         ],
         "numbers": asdict(decision.numbers),
+        "foreseen": None if foreseen is None else foreseen.to_json(),
     }
 
 

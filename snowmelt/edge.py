@@ -104,7 +104,7 @@ class EdgeRuntime:
 
     def explain(self) -> Mapping[str, Any]:
         """What a look at the pointer would do now. Raises SnapshotError."""
-        return describe_decision(self.name, self._following.explained(self._facts()))
+        return describe_decision(self.name, *self._following.explained(self._facts()))
 
     def _facts(self) -> LocalFile:
         file = self._file

@@ -27,8 +27,8 @@ from cdc.checkpoint import Checkpoint
 from cdc.errors import FileBusy, FileEmpty, FileUnusable, FormatUnknown
 from cdc.sqlite_file import FileLock
 from restorer.facts import LocalFile
-from restorer.fetch import write_failed
 from restorer.local import local_file, restore_lock, unreadable_file
+from restorer.part_file import write_failed
 from restorer.switch import forget_previous, read_origin, recover, work_directory
 from snapshotter.durable import make_directories
 from snowmelt.wiring import DatasetPlan

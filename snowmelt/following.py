@@ -19,6 +19,7 @@ from restorer.decision import decide
 from restorer.errors import refusal
 from restorer.facts import Facts, LocalFile, Policy, Published, Rejection
 from restorer.fetch import Progress
+from restorer.foreseen import Foreseen, foresee
 from restorer.local import free_bytes
 from restorer.readable import readable_versions
 from restorer.restore import RestoreReport, RestoreRequest, restore
@@ -165,14 +166,17 @@ class Following:
             chance=random.random(),  # noqa: S311 - so that nodes part, not to be secret
         )
 
-    def explained(self, local: LocalFile) -> Decision:
-        """The decision for this file now. Raises SnapshotError."""
+    def explained(self, local: LocalFile) -> tuple[Decision, Foreseen | None]:
+        """The decision for this file now, and what it would fetch. Raises SnapshotError."""
         try:
             pointer = read_pointer(self._store, self._plan.name)
         except ObjectMissing:
-            return decide(Published(), local, self._plan.policy(), self._facts(self._store.now()))
+            facts = self._facts(self._store.now())
+            return decide(Published(), local, self._plan.policy(), facts), None
         facts = self._facts(self._store.now())
-        return look_at(pointer, local, self._policy(pointer), facts).decision
+        decision = look_at(pointer, local, self._policy(pointer), facts).decision
+        entry = decision.chosen and pointer.entry(decision.chosen.snapshot_id)
+        return decision, foresee(self._store, entry, self._plan.path) if entry else None
 
     def _policy(self, pointer: Pointer) -> Policy:
         versions = readable_versions(Published.of(pointer))

@@ -40,6 +40,8 @@ def decision_lines(decision: Mapping[str, Any]) -> list[str]:
         lines.append(f"  age: {format_duration(max(0.0, age))}{horizon}")
     if numbers["download_bytes"]:
         lines.append(f"  time: {_time(numbers)}")
+    foreseen = decision.get("foreseen")
+    lines += _foreseen_lines(foreseen) if foreseen else []
     free = format_bytes(numbers["disk_free_bytes"])
     needed = numbers["disk_needed_bytes"]
     lines.append(f"  disk: {f'needs up to {format_bytes(needed)}, ' if needed else ''}has {free}")
@@ -73,6 +75,28 @@ def _time(numbers: Mapping[str, Any]) -> str:
     if numbers["catch_up_seconds"]:
         text += f"; then {format_duration(numbers['catch_up_seconds'])} for the changes since"
     return text
+
+
+def _foreseen_lines(foreseen: Mapping[str, Any]) -> list[str]:
+    """What would be fetched, and which files here were looked at."""
+    if not foreseen["is_estimate"]:
+        return ["  fetch: all of it, no file here has any"]
+    sampled, files = foreseen["sampled_blocks"], foreseen["seeds"]
+    if foreseen["unknown_because"] is not None:
+        line = f"not known, because {foreseen['unknown_because']}"
+        return [f"  fetch: {line}", *(f"    would look at {each['path']}" for each in files)]
+    if not sampled:
+        return ["  fetch: nothing, if what an interrupted restore had fetched proves right"]
+    size, margin = format_bytes(foreseen["bytes_to_fetch"]), foreseen["margin_bytes"]
+    doubt = f", give or take {format_bytes(margin)}, by a sample of" if margin else " by a look at"
+    return [
+        f"  fetch: about {size}{doubt} {sampled:,} blocks; the time is that of all",
+        *(f"    {each['path']}: {_had(each['blocks_found'])}" for each in files),
+    ]
+
+
+def _had(blocks: int | None) -> str:
+    return "cannot be read" if blocks is None else f"has {blocks:,} of them"
 
 
 def _reads(units: float | None) -> str:

@@ -171,7 +171,7 @@ def _show(goal: Target, report: RestoreReport, as_json: bool) -> None:
     from snowmelt.progress import format_bytes
 
     path, dry_run = goal.path, goal.request.dry_run
-    decision = describe_decision(goal.dataset, report.decision)
+    decision = describe_decision(goal.dataset, report.decision, report.foreseen)
     if as_json:
         done = {} if dry_run else describe_report(report)
         print_json({"planned": dry_run, "path": str(path), **decision, **done})

@@ -17,14 +17,12 @@ from tests.crash.telling import Landed, tell_all
 from tests.restorer.stores import flip
 
 RESTORING = (
-    "restorer.fetch",
+    "restorer.part_file",
     "restorer.prove",
     "restorer.scratch",
-    "restorer.seed",
     "restorer.staging",
     "restorer.switch",
     "restorer.unfolded",
-    "restorer.writing",
     "snapshotter.catalog_change",
     "snapshotter.file_store:FileStore._remove_empty_directories",
     "snapshotter.file_store:FileStore.delete",
@@ -76,7 +74,7 @@ class Restoring:
     def test_a_restore_over_an_older_file_may_be_killed_and_that_file_is_never_half(
         self, bench: Bench, location: str, landed: Landed
     ) -> None:
-        own = ("restorer.switch", "restorer.seed", "restorer.staging")
+        own = ("restorer.switch", "restorer.part_file", "restorer.staging")
         tell_all(
             "restore over an older file",
             stories.restore_over(bench, location),

@@ -25,7 +25,7 @@ from tests.e2e.nodes import Key, differences
 from tests.simulators.stream import Served
 
 _WAIT_SECONDS = 0.03
-_WRITES_BLOCKS = "restorer.writing:write_at.pwritev"
+_WRITES_BLOCKS = "restorer.part_file:PartFile.write.pwritev"
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,6 @@ class Told:
             if word == "read" and "/packs/" in rest[0]:
                 reads.append((rest[0], int(rest[1]), int(rest[2])))
             elif word == "killed" and rest == ["before", _WRITES_BLOCKS]:
-                assert reads, "nothing was fetched"
                 reads = []
         whole += reads
         assert whole, "nothing was fetched"

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from cdc.errors import FileUnusable
 from restorer.errors import NoSpace
-from restorer.fetch import fetch, write_failed
+from restorer.fetch import fetch
+from restorer.part_file import PartFile, write_failed
 from restorer.plan import Plan
 from restorer.seed import take_stock
 from restorer.writing import Unpacker
@@ -230,8 +231,16 @@ def test_a_write_to_a_full_device_is_exit_12(source: Bench) -> None:
 def _fill(source: Bench, plan: Plan) -> None:
     read = next(plan.reads())
     data = memoryview(source.store.get_range(read.key, read.offset, read.length))
-    descriptor = os.open("/dev/full", os.O_WRONLY)
+    full = _Full(Path("/dev/full"))
     try:
-        Unpacker(plan.header, source.store.url, [Path("/dev/full")], [descriptor]).write(read, data)
+        Unpacker(plan.header, source.store.url, [full]).write(read, data)
     finally:
-        os.close(descriptor)
+        os.close(full.descriptor)
+
+
+class _Full(PartFile):
+    """A device has no length that could be set."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.descriptor = os.open(path, os.O_WRONLY)
