@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from cdc.checkpoint import Checkpoint
 from snapshotter import blockmap, codec, gate, reader
 from snapshotter.assemble import objects_of
-from snapshotter.blockmap import KnownMap, KnownSegment
+from snapshotter.blockmap import KnownMap, KnownSegment, Listed
 from snapshotter.errors import Corrupt, ObjectMissing
 from snapshotter.format import DATA, CatalogEntry, Header, Pointer
 from snapshotter.store import ObjectStore
@@ -86,8 +86,8 @@ def read_known(store: ObjectStore, header: Header) -> KnownMap:
         segments: list[KnownSegment] = []
         read = reader.read_segments(store, header, part)
         for segment, ref in zip(read, part.segments, strict=True):
-            codec.checked_runs(segment, ref, part, header)
-            segments.append(blockmap.known(segment, ref, part.block_size))
+            found, _ = codec.checked_runs(segment, ref, part, header)
+            segments.append(blockmap.known(Listed(segment, found), ref, part.block_size))
         parts[part.name] = tuple(segments)
     return KnownMap(header, parts)
 

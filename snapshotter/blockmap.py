@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from snapshotter import codec
 from snapshotter.blocks import Frame, Geometry
@@ -22,21 +22,23 @@ from snapshotter.format import (
     DATA,
     DIGEST_BYTES,
     ENTRY_BYTES,
-    HOLE_ENTRY,
     SEGMENT_ENTRIES,
     DigestAlgorithm,
     FramePlace,
     Header,
-    MapEntry,
     PartMap,
     PartName,
     Segment,
     SegmentRef,
 )
+from snapshotter.runs import ENTRY, Run, runs
 
+# Encoded entries of stored frames, by the number of their first block.
+Fresh = Mapping[int, bytes]
 _LEAST_ENTRIES = 64
 _LISTED = 8192
 _ZERO = bytes(DIGEST_BYTES)
+_HOLE = bytes(ENTRY_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,13 @@ class KnownSegment:
     ref: SegmentRef
     live: Mapping[int, int]
     stored: int
+
+
+class Listed(NamedTuple):
+    """A segment and its runs, which are found once."""
+
+    segment: Segment
+    runs: Sequence[Run]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,7 @@ class KnownMap:
         return tuple(
             _known(
                 data[at : at + size],
+                runs(data[at : at + size]),
                 frames,
                 SegmentRef(at // ENTRY_BYTES, 0, "", 0, 0, ""),
                 part.block_size,
@@ -111,20 +121,26 @@ def live_packs(segments: Iterable[KnownSegment]) -> frozenset[int]:
     return frozenset().union(*(segment.live for segment in segments))
 
 
-def known(segment: Segment, ref: SegmentRef, block_size: int) -> KnownSegment:
+def known(listed: Listed, ref: SegmentRef, block_size: int) -> KnownSegment:
     """A segment with what it needs."""
-    return _known(segment.entries, codec.frame_digests(segment), ref, block_size)
+    frames = codec.frame_digests(*listed)
+    return _known(listed.segment.entries, listed.runs, frames, ref, block_size)
 
 
 def _known(
-    data: bytes, frames: Mapping[FramePlace, bytes], ref: SegmentRef, block_size: int
+    data: bytes,
+    found: Iterable[Run],
+    frames: Mapping[FramePlace, bytes],
+    ref: SegmentRef,
+    block_size: int,
 ) -> KnownSegment:
-    entries = [entry for entry in codec.unpack_entries(data) if entry.kind == DATA]
-    stored = {(entry.pack, entry.offset): entry.stored for entry in entries}
+    stored: dict[FramePlace, int] = {}
     live: dict[int, int] = {}
-    for entry in entries:
-        share = -(-entry.stored // max(1, -(-entry.raw // block_size)))
-        live[entry.pack] = live.get(entry.pack, 0) + share
+    for _, length, entry in found:
+        if entry.kind == DATA:
+            stored[entry.pack, entry.offset] = entry.stored
+            share = -(-entry.stored // max(1, -(-entry.raw // block_size)))
+            live[entry.pack] = live.get(entry.pack, 0) + share * length
     return KnownSegment(data, frames, ref, live, sum(stored.values()))
 
 
@@ -140,43 +156,52 @@ def segment_size(block_count: int, before: int | None) -> int:
     return wanted if before is None or wanted > 2 * before else before
 
 
-def frame_entries(
-    frame: Frame, pack: int, offset: int, digests: Sequence[bytes]
-) -> dict[int, MapEntry]:
-    """Entries by block number of a frame stored at `offset`; `digests` are those of its blocks."""
-    return {
-        frame.first + slot: MapEntry(
-            DATA, frame.codec, slot, pack, offset, len(frame.stored), frame.raw, one
-        )
-        for slot, one in enumerate(digests)
-    }
+def frame_entries(frame: Frame, pack: int, offset: int, digests: Sequence[bytes]) -> bytes:
+    """Entries of a frame stored at `offset`, encoded; `digests` are those of its blocks."""
+    stored = len(frame.stored)
+    return b"".join(
+        [
+            ENTRY.pack(DATA, frame.codec, slot, pack, offset, stored, frame.raw, one)
+            for slot, one in enumerate(digests)
+        ]
+    )
+
+
+def blocks_of(fresh: Fresh) -> Iterator[int]:
+    """The numbers of their blocks."""
+    for first, entries in fresh.items():
+        yield from range(first, first + len(entries) // ENTRY_BYTES)
 
 
 def merge(
     first: int,
-    digests: Sequence[bytes],
-    fresh: Mapping[int, MapEntry],
+    digests: list[bytes],
+    fresh: Fresh,
     frames: Mapping[FramePlace, bytes],
     before: KnownSegment | None,
-) -> KnownSegment | Segment:
+) -> KnownSegment | Listed:
     """The segment of the blocks from `first`: the one before if nothing changed, or a new one.
 
-    `digests` has 32 zero bytes for a hole; `fresh` are entries of changed blocks by number, and
-    `frames` the digests of the frames that these lie in.
+    `digests` has 32 zero bytes for a hole; `fresh` are entries of changed blocks, and `frames` the
+    digests of the frames that these lie in.
     """
-    old = [] if before is None else segment_digests(before.data)
-    if before is not None and before.ref.key and list(digests) == old:
+    # Bytes are put between bytes: of a random tenth of a table every segment is made anew.
+    size = len(digests) * ENTRY_BYTES
+    entries = bytearray(b"" if before is None else before.data[:size]).ljust(size, b"\0")
+    for number, encoded in fresh.items():
+        at = (number - first) * ENTRY_BYTES
+        entries[at : at + len(encoded)] = encoded
+    if _ZERO in digests:
+        for number, one in enumerate(digests):
+            if one == _ZERO:
+                entries[number * ENTRY_BYTES : (number + 1) * ENTRY_BYTES] = _HOLE
+    merged = bytes(entries)
+    if segment_digests(merged) != digests:
+        raise ValueError(f"the map from block {first} on is not of the blocks that were read")
+    if before is not None and before.ref.key and merged == before.data:
         return before
-    entries = [] if before is None else codec.unpack_entries(before.data)
-    known_frames = {} if before is None else before.frames
-
-    def entry(number: int, one: bytes) -> MapEntry:
-        if one == _ZERO:
-            return HOLE_ENTRY
-        return fresh.get(first + number) or entries[number]
-
-    every = [entry(number, one) for number, one in enumerate(digests)]
-    return codec.encode_segment(every, {**known_frames, **frames})
+    found, old = list(runs(merged)), {} if before is None else before.frames
+    return Listed(codec.encode_segment(merged, found, frames, old), found)
 
 
 def place(

@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from snapshotter.digest import digest
+from snapshotter.digest import Digester
 from snapshotter.format import (
     BLOCK_LIMIT,
     DIGEST_BYTES,
     SEGMENT_ENTRIES,
-    DigestAlgorithm,
     PartMap,
     PartName,
     SegmentRef,
@@ -105,11 +104,10 @@ class Examined:
 
 def windows(geometry: Geometry) -> Iterator[Window]:
     """The blocks to be read in file order, in windows of up to 4 MiB; the preamble is alone."""
-    most = max(1, WINDOW_BYTES // geometry.block_size)
+    most, part = max(1, WINDOW_BYTES // geometry.block_size), geometry.part("", ())
     for first, count in _runs(geometry, most):
-        start, _ = _span(geometry, first)
-        last, size = _span(geometry, first + count - 1)
-        yield Window(first, count, start, last + size - start)
+        offset, size = part.stretch(first, count)
+        yield Window(first, count, offset, size)
 
 
 def _runs(geometry: Geometry, most: int) -> Iterator[tuple[int, int]]:
@@ -132,16 +130,12 @@ def _runs(geometry: Geometry, most: int) -> Iterator[tuple[int, int]]:
         yield first, count
 
 
-def _span(geometry: Geometry, block: int) -> tuple[int, int]:
-    return geometry.part("", ()).span(block)
-
-
 def examine(
     window: Window,
     data: bytes,
     block_size: int,
     before: Sequence[bytes],
-    algorithm: DigestAlgorithm,
+    digester: Digester,
     sealer: Sealer,
 ) -> Examined:
     """Digests of a window's blocks, and its changed blocks as frames, from one and the same buffer.
@@ -150,7 +144,7 @@ def examine(
     """
     view = memoryview(data)
     step = window.size if window.count == 1 else block_size
-    digests = [digest(view[at : at + step], algorithm) for at in range(0, window.size, step)]
+    digests = digester.of_blocks(view, step)
     changed = [
         number
         for number, new in enumerate(digests)
@@ -160,7 +154,7 @@ def examine(
     for first, count in _groups(changed, max(1, FRAME_BYTES // block_size)):
         plain = bytes(view[first * step : (first + count) * step])
         frame_codec, stored = sealer.seal(plain, is_shared=count > 1)
-        own = digest(stored, algorithm) if count > 1 else b""
+        own = digester.of(memoryview(stored)) if count > 1 else b""
         frames.append(Frame(window.first + first, count, frame_codec, len(plain), stored, own))
     return Examined(digests, tuple(frames))
 

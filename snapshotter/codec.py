@@ -20,7 +20,7 @@ the header's own length: padding lets that converge. Limits come before allocati
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from snapshotter import layout
@@ -67,10 +67,16 @@ class EncodedManifest:
     header_digest: str
 
 
-def encode_segment(entries: Sequence[MapEntry], frames: Mapping[FramePlace, bytes]) -> Segment:
-    """56 bytes for each entry, 32 for each frame of several blocks. `frames` has their digests."""
-    encoded = b"".join([ENTRY.pack(*entry) for entry in entries])
-    return Segment(encoded, b"".join([frames[place] for place in shared_frames(runs(encoded))]))
+def encode_segment(
+    entries: bytes, found: Iterable[Run], *frames: Mapping[FramePlace, bytes]
+) -> Segment:
+    """56 bytes for each entry, 32 for each frame of several blocks. `found`: runs of the entries.
+
+    `frames` have the digests; where two have one of a place, the first counts.
+    """
+    places = shared_frames(found)
+    digests = [next(each[place] for each in frames if place in each) for place in places]
+    return Segment(entries, b"".join(digests))
 
 
 def encode_manifest(
@@ -190,9 +196,9 @@ def checked_runs(
     return found, _by_place(segment, places)
 
 
-def frame_digests(segment: Segment) -> dict[FramePlace, bytes]:
-    """The digest of each frame of several blocks of a checked segment."""
-    return _by_place(segment, shared_frames(runs(segment.entries)))
+def frame_digests(segment: Segment, found: Iterable[Run]) -> dict[FramePlace, bytes]:
+    """The digest of each frame of several blocks of a checked segment; `found` are its runs."""
+    return _by_place(segment, shared_frames(found))
 
 
 def _by_place(segment: Segment, places: Sequence[FramePlace]) -> dict[FramePlace, bytes]:

@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 from cdc.accelerator import FrozenPart
 from snapshotter import blockmap, blocks, finder
 from snapshotter.assemble import StoredPart
-from snapshotter.blockmap import KnownMap, KnownSegment
+from snapshotter.blockmap import KnownMap, KnownSegment, Listed
 from snapshotter.blocks import Examined, Geometry, Window
-from snapshotter.digest import root, segment_digests
+from snapshotter.digest import Digester, root, segment_digests
 from snapshotter.errors import Corrupt
 from snapshotter.finder import Mark
-from snapshotter.format import DigestAlgorithm, FramePlace, MapEntry, PartName, Segment
+from snapshotter.format import ENTRY_BYTES, DigestAlgorithm, FramePlace, PartName
 from snapshotter.frames import Sealer
 from snapshotter.packs import PackWriter
 
@@ -80,13 +80,14 @@ def store_part(
             before_here = old[number] if number < len(old) else []
             digests = finder.kept(geometry, first, count, before_here)
             fresh, frames = _segment(first, digests, found, target.packs)
-            finder.check_expected(geometry, finding, fresh)
-            blocks_new += len(fresh)
+            finder.check_expected(geometry, finding, blockmap.blocks_of(fresh))
+            blocks_new += sum(map(len, fresh.values())) // ENTRY_BYTES
             earlier = before[number] if number < len(before) else None
             merged = blockmap.merge(first, digests, fresh, frames, earlier)
-            if isinstance(merged, Segment):
-                ref = blockmap.place(first, merged, target.manifest, offset, target.algorithm)
-                own.append(b"".join(merged))
+            if isinstance(merged, Listed):
+                new = merged.segment
+                ref = blockmap.place(first, new, target.manifest, offset, target.algorithm)
+                own.append(b"".join(new))
                 offset += ref.length
                 merged = blockmap.known(merged, ref, geometry.block_size)
             segments.append(merged)
@@ -113,12 +114,12 @@ class _Found:
 
 def _segment(
     first: int, digests: list[bytes], found: _Found, packs: PackWriter
-) -> tuple[dict[int, MapEntry], dict[FramePlace, bytes]]:
+) -> tuple[dict[int, bytes], dict[FramePlace, bytes]]:
     """Fill in the digests of blocks that were read.
 
     Returns the entries of those that were stored, and the digests of frames of several.
     """
-    fresh: dict[int, MapEntry] = {}
+    fresh: dict[int, bytes] = {}
     frames: dict[FramePlace, bytes] = {}
     for window, examined in found.before(first + len(digests)):
         at = window.first - first
@@ -128,7 +129,7 @@ def _segment(
             if frame.digest:
                 frames[place] = frame.digest
             inside = frame.first - first
-            fresh |= blockmap.frame_entries(
+            fresh[frame.first] = blockmap.frame_entries(
                 frame, pack, offset, digests[inside : inside + frame.count]
             )
     return fresh, frames
@@ -181,9 +182,9 @@ def _before(geometry: Geometry, old: list[list[bytes]], window: Window) -> list[
 def _examine(
     jobs: list[tuple[Window, bytes, list[bytes]]], block_size: int, algorithm: DigestAlgorithm
 ) -> list[Examined]:
-    sealer = Sealer()
+    digester, sealer = Digester(algorithm), Sealer()
     return [
-        blocks.examine(window, data, block_size, before, algorithm, sealer)
+        blocks.examine(window, data, block_size, before, digester, sealer)
         for window, data, before in jobs
     ]
 

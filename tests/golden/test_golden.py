@@ -25,12 +25,14 @@ from snapshotter.catalog_change import change_catalog
 from snapshotter.format import FORMAT_VERSION, PREFIX_BYTES, CatalogEntry, Header, SegmentRef
 from snapshotter.lease_json import decode_lease, encode_lease
 from snapshotter.reader import read_catalog, read_header, read_pointer, read_segments
+from snapshotter.runs import runs
 from snapshotter.store import ObjectStore
 from snapshotter.trust import signed, trust_of
 from snapshotter.verify import verify
 from tests.golden.make import HERE, VARIANTS, digest_of, digest_of_rows, store_of
 from tests.restorer.accelerators import DATASET, Producer, plain_rows
 from tests.snapshotter.bench import reference_reader
+from tests.snapshotter.map_entries import packed
 
 OPERATOR = Policy(role="operator")
 BUCKETS = sorted(HERE.glob("format-*/*/bucket"))
@@ -172,7 +174,9 @@ def test_segments_are_written_as_they_lie_there(golden: Golden) -> None:
             segments = read_segments(golden.store, header, part)
             for ref, segment in zip(part.segments, segments, strict=True):
                 entries = codec.decode_segment(segment, ref, part, header)
-                assert codec.encode_segment(entries, codec.frame_digests(segment)) == segment
+                frames = codec.frame_digests(segment, runs(segment.entries))
+                found = runs(segment.entries)
+                assert codec.encode_segment(packed(entries), found, frames) == segment
 
 
 def _refs(header: Header) -> Iterator[SegmentRef]:

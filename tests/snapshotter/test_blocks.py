@@ -8,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapshotter import blockmap, blocks, codec
-from snapshotter.blockmap import KnownSegment
+from snapshotter.blockmap import KnownSegment, Listed
 from snapshotter.blocks import Geometry, Window
-from snapshotter.digest import digest
+from snapshotter.digest import Digester, digest
 from snapshotter.format import DATA, HOLE_ENTRY, RAW, ZSTD, MapEntry, Segment, SegmentRef
 from snapshotter.frames import Sealer
+from snapshotter.runs import runs
+from tests.snapshotter.map_entries import packed
 
 PAGE = 4096
 BIG = 256 * 1024
@@ -83,7 +85,7 @@ def test_block_sizes_that_no_map_can_hold_are_refused() -> None:
 
 def examined(data: bytes, before: list[bytes], block_size: int = PAGE) -> blocks.Examined:
     window = Window(10, -(-len(data) // block_size), 0, len(data))
-    return blocks.examine(window, data, block_size, before, "blake3", Sealer())
+    return blocks.examine(window, data, block_size, before, Digester("blake3"), Sealer())
 
 
 def digests(data: bytes, block_size: int = PAGE) -> list[bytes]:
@@ -139,14 +141,26 @@ def entry(number: int, one: bytes) -> MapEntry:
     return MapEntry(DATA, RAW, 0, 0, number * PAGE, PAGE, PAGE, one)
 
 
+def encoded(entries: bytes, *frames: dict[tuple[int, int], bytes]) -> Segment:
+    return codec.encode_segment(entries, runs(entries), *frames)
+
+
+def known(segment: Segment, ref: SegmentRef) -> KnownSegment:
+    return blockmap.known(Listed(segment, list(runs(segment.entries))), ref, PAGE)
+
+
 def segment_of(digests_: list[bytes], first: int = 0, key: str = "m") -> KnownSegment:
-    segment = codec.encode_segment(
-        [entry(n, one) if one != bytes(32) else HOLE_ENTRY for n, one in enumerate(digests_)], {}
+    segment = encoded(
+        packed(entry(n, one) if one != ZERO else HOLE_ENTRY for n, one in enumerate(digests_))
     )
-    return blockmap.known(segment, blockmap.place(first, segment, key, 0, "blake3"), PAGE)
+    return known(segment, blockmap.place(first, segment, key, 0, "blake3"))
 
 
 ONE, TWO, THREE, ZERO = b"1" * 32, b"2" * 32, b"3" * 32, bytes(32)
+
+
+def frames_of(segment: Segment) -> dict[tuple[int, int], bytes]:
+    return codec.frame_digests(segment, runs(segment.entries))
 
 
 def test_a_segment_without_a_change_is_referenced_not_written() -> None:
@@ -157,69 +171,87 @@ def test_a_segment_without_a_change_is_referenced_not_written() -> None:
 
 def test_a_changed_block_makes_a_new_segment_that_keeps_the_others() -> None:
     before = segment_of([ONE, TWO], first=64)
-    fresh = {65: entry(9, THREE)}
+    fresh = {65: packed([entry(9, THREE)])}
     merged = blockmap.merge(64, [ONE, THREE], fresh, {}, before)
 
-    assert isinstance(merged, Segment)
-    assert codec.unpack_entries(merged.entries) == [entry(0, ONE), entry(9, THREE)]
+    assert isinstance(merged, Listed)
+    assert codec.unpack_entries(merged.segment.entries) == [entry(0, ONE), entry(9, THREE)]
 
 
 def test_a_block_out_of_use_becomes_a_hole() -> None:
     merged = blockmap.merge(0, [ONE, ZERO], {}, {}, segment_of([ONE, TWO]))
 
-    assert isinstance(merged, Segment)
-    assert codec.unpack_entries(merged.entries) == [entry(0, ONE), HOLE_ENTRY]
+    assert isinstance(merged, Listed)
+    assert codec.unpack_entries(merged.segment.entries) == [entry(0, ONE), HOLE_ENTRY]
 
 
 def test_a_segment_that_was_cut_anew_is_written_even_if_nothing_changed() -> None:
     before = segment_of([ONE, TWO], key="")
 
-    assert blockmap.merge(0, [ONE, TWO], {}, {}, before) == Segment(before.data, b"")
+    merged = blockmap.merge(0, [ONE, TWO], {}, {}, before)
+
+    assert isinstance(merged, Listed)
+    assert merged.segment == Segment(before.data, b"")
 
 
 def test_a_segment_counts_each_frame_once() -> None:
     shared = [MapEntry(DATA, ZSTD, slot, 4, 0, 900, 3 * PAGE, ONE) for slot in range(3)]
-    segment = codec.encode_segment([*shared, HOLE_ENTRY, entry(7, TWO)], {(4, 0): THREE})
-    known = blockmap.known(segment, SegmentRef(0, 5, "m", 0, 1, ""), PAGE)
+    segment = encoded(packed([*shared, HOLE_ENTRY, entry(7, TWO)]), {(4, 0): THREE})
+    needs = known(segment, SegmentRef(0, 5, "m", 0, 1, ""))
 
-    assert known.stored == 900 + PAGE
-    assert known.live == {4: 900, 0: PAGE}
+    assert needs.stored == 900 + PAGE
+    assert needs.live == {4: 900, 0: PAGE}
 
 
 def test_a_segment_counts_what_lives_of_a_frame() -> None:
     left = [MapEntry(DATA, ZSTD, slot, 4, 0, 900, 3 * PAGE, ONE) for slot in (0, 2)]
-    segment = codec.encode_segment([left[0], HOLE_ENTRY, left[1]], {(4, 0): THREE})
-    known = blockmap.known(segment, SegmentRef(0, 3, "m", 0, 1, ""), PAGE)
+    segment = encoded(packed([left[0], HOLE_ENTRY, left[1]]), {(4, 0): THREE})
+    needs = known(segment, SegmentRef(0, 3, "m", 0, 1, ""))
 
-    assert known.live == {4: 600}
+    assert needs.live == {4: 600}
 
 
 def test_a_frame_of_several_blocks_keeps_its_digest_until_one_block_of_it_is_left() -> None:
     pages = [MapEntry(DATA, ZSTD, slot, 4, 0, 900, 3 * PAGE, ONE) for slot in range(3)]
-    first = codec.encode_segment(pages, {(4, 0): THREE})
-    before = blockmap.known(first, blockmap.place(0, first, "m", 0, "blake3"), PAGE)
+    first = encoded(packed(pages), {(4, 0): THREE})
+    before = known(first, blockmap.place(0, first, "m", 0, "blake3"))
 
-    two_left = blockmap.merge(0, [ONE, TWO, ONE], {1: entry(7, TWO)}, {}, before)
-    assert isinstance(two_left, Segment)
-    assert codec.frame_digests(two_left) == {(4, 0): THREE}
-    known = blockmap.known(two_left, blockmap.place(0, two_left, "m", 0, "blake3"), PAGE)
-    one_left = blockmap.merge(0, [TWO, TWO, ONE], {0: entry(8, TWO)}, {}, known)
+    two_left = blockmap.merge(0, [ONE, TWO, ONE], {1: packed([entry(7, TWO)])}, {}, before)
+    assert isinstance(two_left, Listed)
+    assert frames_of(two_left.segment) == {(4, 0): THREE}
+    then = known(two_left.segment, blockmap.place(0, two_left.segment, "m", 0, "blake3"))
+    one_left = blockmap.merge(0, [TWO, TWO, ONE], {0: packed([entry(8, TWO)])}, {}, then)
 
-    assert isinstance(one_left, Segment)
-    assert one_left.frame_digests == b""
-    assert codec.unpack_entries(one_left.entries) == [entry(8, TWO), entry(7, TWO), pages[2]]
+    assert isinstance(one_left, Listed)
+    assert one_left.segment.frame_digests == b""
+    assert codec.unpack_entries(one_left.segment.entries) == [
+        entry(8, TWO),
+        entry(7, TWO),
+        pages[2],
+    ]
 
 
 def test_a_place_that_was_given_away_again_has_the_digest_of_the_new_frame() -> None:
     old = [MapEntry(DATA, ZSTD, slot, 4, 0, 900, 2 * PAGE, ONE) for slot in range(2)]
-    first = codec.encode_segment(old, {(4, 0): ONE})
-    before = blockmap.known(first, blockmap.place(0, first, "m", 0, "blake3"), PAGE)
-    new = {slot: each._replace(digest=TWO, stored=800) for slot, each in enumerate(old)}
+    first = encoded(packed(old), {(4, 0): ONE})
+    before = known(first, blockmap.place(0, first, "m", 0, "blake3"))
+    new = packed(each._replace(digest=TWO, stored=800) for each in old)
 
-    merged = blockmap.merge(0, [TWO, TWO], new, {(4, 0): TWO}, before)
+    merged = blockmap.merge(0, [TWO, TWO], {0: new}, {(4, 0): TWO}, before)
 
-    assert isinstance(merged, Segment)
-    assert codec.frame_digests(merged) == {(4, 0): TWO}
+    assert isinstance(merged, Listed)
+    assert frames_of(merged.segment) == {(4, 0): TWO}
+
+
+def test_a_map_that_is_not_of_what_was_read_is_not_made() -> None:
+    with pytest.raises(ValueError, match="from block 64 on"):
+        blockmap.merge(64, [ONE, THREE], {}, {}, segment_of([ONE, TWO], first=64))
+
+
+def test_blocks_of_stored_frames() -> None:
+    two = packed([entry(1, ONE), entry(2, TWO)])
+
+    assert list(blockmap.blocks_of({64: two, 90: packed([entry(3, ONE)])})) == [64, 65, 90]
 
 
 def test_free_places_are_those_that_no_segment_uses() -> None:

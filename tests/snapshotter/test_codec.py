@@ -28,8 +28,10 @@ from snapshotter.format import (
     SegmentRef,
 )
 from snapshotter.layout import manifest_key, pack_key, page_key
+from snapshotter.runs import runs
 from snapshotter.signature import Subject, TrustedKeys
 from tests.snapshotter.bench import DATASET, Bucket
+from tests.snapshotter.map_entries import packed
 from tests.snapshotter.signing import ANNA
 
 ID = "000001-000000000001-20260101T000000000Z"
@@ -339,7 +341,8 @@ def test_a_header_too_large_to_be_read_is_not_written(published: Bucket) -> None
 def segment(*entries: MapEntry) -> tuple[bytes, SegmentRef]:
     """Encoded, with a digest for each frame that may need one, and what a header says of it."""
     frames = {(entry.pack, entry.offset): FRAME for entry in entries}
-    made = codec.encode_segment(entries, frames)
+    encoded = packed(entries)
+    made = codec.encode_segment(encoded, runs(encoded), frames)
     data, count = b"".join(made), len(made.frame_digests) // 32
     return data, SegmentRef(0, len(entries), "flights/x", 0, count, digest(data, "blake3").hex())
 
@@ -380,10 +383,14 @@ def test_frames_of_several_blocks_have_a_digest_in_the_order_of_their_first_bloc
     entries = [first._replace(slot=0), second._replace(slot=0), first, HOLE_ENTRY, second]
     alone = GOOD._replace(offset=500)
 
-    made = codec.encode_segment([*entries, alone], {(0, 10): b"2" * 32, (0, 9000): b"1" * 32})
+    every = packed([*entries, alone])
+    made = codec.encode_segment(
+        every, runs(every), {(0, 10): b"2" * 32, (0, 9000): b"1" * 32}, {(0, 10): b"3" * 32}
+    )
 
     assert made.frame_digests == b"1" * 32 + b"2" * 32
-    assert codec.frame_digests(made) == {(0, 9000): b"1" * 32, (0, 10): b"2" * 32}
+    found = codec.frame_digests(made, runs(made.entries))
+    assert found == {(0, 9000): b"1" * 32, (0, 10): b"2" * 32}
     assert codec.unpack_entries(made.entries) == [*entries, alone]
 
 

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapshotter.format import DATA, HOLE, HOLE_ENTRY, ZSTD, MapEntry
-from snapshotter.runs import ENTRY, runs, shared_frames
+from snapshotter.runs import runs, shared_frames
+from tests.snapshotter.map_entries import packed
 
 
 @st.composite
@@ -25,7 +26,7 @@ def entries(draw: st.DrawFn) -> list[MapEntry]:
 
 @given(entries())
 def test_runs_are_the_entries_in_order_with_slots_that_count_up(found: list[MapEntry]) -> None:
-    encoded = b"".join(ENTRY.pack(*entry) for entry in found)
+    encoded = packed(found)
 
     again: list[MapEntry] = []
     for run in runs(encoded):
@@ -44,12 +45,12 @@ def test_the_last_slot_of_a_pack_is_not_followed_by_the_first_of_the_next() -> N
     last = MapEntry(DATA, ZSTD, 65_535, 0, 100, 50, 9000, bytes(32))
     first = last._replace(slot=0, pack=1)
 
-    assert [run.length for run in runs(ENTRY.pack(*last) + ENTRY.pack(*first))] == [1, 1]
+    assert [run.length for run in runs(packed([last, first]))] == [1, 1]
 
 
 @given(entries())
 def test_neighbours_of_one_frame_are_one_run(found: list[MapEntry]) -> None:
-    encoded = b"".join(ENTRY.pack(*entry) for entry in found)
+    encoded = packed(found)
 
     starts = [run.first for run in runs(encoded)][1:]
 
@@ -64,6 +65,6 @@ def test_a_frame_counts_as_shared_wherever_its_blocks_lie() -> None:
         return MapEntry(DATA, ZSTD, slot, 0, offset, 50, 9000, bytes(32))
 
     apart = [at(7, 0), at(9, 0), at(7, 2), HOLE_ENTRY, HOLE_ENTRY, at(3, 0), at(3, 1)]
-    encoded = b"".join(ENTRY.pack(*entry) for entry in apart)
+    encoded = packed(apart)
 
     assert shared_frames(runs(encoded)) == [(0, 7), (0, 3)]
