@@ -55,6 +55,13 @@ class Geometry:
     def block_count(self) -> int:
         return block_count(self.length, self.block_size, self.preamble)
 
+    @property
+    def used_bytes(self) -> int:
+        """Of the blocks that matter, at most."""
+        if self.used is None:
+            return self.length
+        return min(self.length, self.preamble + len(self.used) * self.block_size)
+
     def part(self, root: str, segments: tuple[SegmentRef, ...]) -> PartMap:
         """The part as the header lists it."""
         return PartMap(
@@ -132,7 +139,7 @@ def _runs(geometry: Geometry, most: int) -> Iterator[tuple[int, int]]:
 
 def examine(
     window: Window,
-    data: bytes,
+    data: bytes | memoryview,
     block_size: int,
     before: Sequence[bytes],
     digester: Digester,

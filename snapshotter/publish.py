@@ -18,7 +18,6 @@ from cdc.accelerator import FrozenImage
 from snapshotter import (
     assemble,
     blockmap,
-    blocks,
     catalog,
     consolidation,
     gate,
@@ -206,7 +205,7 @@ class Publisher:
                 compared(part, draft.base, self._algorithm) for part in image.parts
             )
         ]
-        total = sum(window.size for shape, _ in plans for window in blocks.windows(shape))
+        total = sum(shape.used_bytes for shape, _ in plans)
         done = 0
 
         def on_read(size: int) -> None:

@@ -29,6 +29,8 @@ from snapshotter.packs import PackWriter
 _WORKERS = 2
 _AHEAD = 4  # batches of 4 MiB in memory
 _BATCH_WINDOWS = 512
+# To read so much more takes less than a second call beside busy threads.
+_GAP_BYTES = 16 * 1024
 
 OnRead = Callable[[int], None]
 
@@ -147,7 +149,8 @@ def _pipeline(
                 if check_room is not None:
                     check_room()
                 for batch in itertools.islice(wanted, _AHEAD - len(waiting)):
-                    jobs = [(one, _read(part, one), _before(geometry, old, one)) for one in batch]
+                    read = zip(batch, _read(part, batch), strict=True)
+                    jobs = [(one, data, _before(geometry, old, one)) for one, data in read]
                     job = pool.submit(_examine, jobs, geometry.block_size, target.algorithm)
                     waiting.append((batch, job))
                 if not waiting:
@@ -165,13 +168,19 @@ def _batches(windows: Iterator[Window]) -> Iterator[list[Window]]:
     batch: list[Window] = []
     size = 0
     for window in windows:
-        if batch and (size + window.size > blocks.WINDOW_BYTES or len(batch) >= _BATCH_WINDOWS):
+        gap = _gap(batch[-1], window) if batch else 0
+        added = window.size + (gap if gap <= _GAP_BYTES else 0)
+        if batch and (size + added > blocks.WINDOW_BYTES or len(batch) >= _BATCH_WINDOWS):
             yield batch
-            batch, size = [], 0
+            batch, size, added = [], 0, window.size
         batch.append(window)
-        size += window.size
+        size += added
     if batch:
         yield batch
+
+
+def _gap(before: Window, window: Window) -> int:
+    return window.offset - before.offset - before.size
 
 
 def _before(geometry: Geometry, old: list[list[bytes]], window: Window) -> list[bytes]:
@@ -180,7 +189,7 @@ def _before(geometry: Geometry, old: list[list[bytes]], window: Window) -> list[
 
 
 def _examine(
-    jobs: list[tuple[Window, bytes, list[bytes]]], block_size: int, algorithm: DigestAlgorithm
+    jobs: list[tuple[Window, memoryview, list[bytes]]], block_size: int, algorithm: DigestAlgorithm
 ) -> list[Examined]:
     digester, sealer = Digester(algorithm), Sealer()
     return [
@@ -189,12 +198,32 @@ def _examine(
     ]
 
 
-def _read(part: FrozenPart, window: Window) -> bytes:
-    data = part.read(window.offset, window.size)
-    if len(data) != window.size:
+def _read(part: FrozenPart, batch: list[Window]) -> list[memoryview]:
+    """The bytes of each window."""
+    found: list[memoryview] = []
+    for group in _groups(batch):
+        begin, last = group[0].offset, group[-1]
+        data = memoryview(_read_all(part, begin, last.offset + last.size - begin))
+        found += [data[one.offset - begin : one.offset - begin + one.size] for one in group]
+    return found
+
+
+def _groups(batch: list[Window]) -> Iterator[list[Window]]:
+    """Windows that are near to one another, to be read at once."""
+    group = batch[:1]
+    for window in batch[1:]:
+        if _gap(group[-1], window) > _GAP_BYTES:
+            yield group
+            group = []
+        group.append(window)
+    yield group
+
+
+def _read_all(part: FrozenPart, offset: int, size: int) -> bytes:
+    data = part.read(offset, size)
+    if len(data) != size:
         raise Corrupt(
-            f"the frozen file is shorter than it was: {len(data)} of {window.size} bytes"
-            f" at {window.offset}",
+            f"the frozen file is shorter than it was: {len(data)} of {size} bytes at {offset}",
             hint="something else than this process writes the file",
         )
     return data

@@ -64,6 +64,21 @@ def a_day_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("snapshotter.transfer.time.monotonic", lambda: began + HASH_ALL_SECONDS)
 
 
+def test_blocks_that_are_near_are_read_at_once_and_those_between_are_as_they_were(
+    bucket: Bucket, data: bytes, tmp_path: Path
+) -> None:
+    publisher = bucket.publisher()
+    bucket.publish(publisher, MarkedPart(data))
+    written = changed(data, 7, 9, 280)
+    # What the engine did not write is not looked at, even where it is read along.
+    part = MarkedPart(changed(written, 8), told=frozenset({7, 9, 280}))
+    report = bucket.publish(publisher, part, 2)
+
+    assert part.asked == [7, 8, 9, 280]
+    assert report.blocks_new == 3
+    assert bucket.restore(tmp_path / "out") == written
+
+
 def test_only_blocks_that_the_engine_wrote_are_read(
     bucket: Bucket, data: bytes, tmp_path: Path
 ) -> None:
