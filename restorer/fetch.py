@@ -14,9 +14,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from mmap import mmap
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -96,7 +95,7 @@ def fetch(
 def _opened(files: Sequence[Path], plan: Plan) -> Iterator[list[PartFile]]:
     with ExitStack() as stack:
         yield [
-            stack.enter_context(PartFile(path, part.length))
+            stack.enter_context(closing(PartFile(path, part.length)))
             for path, part in zip(files, plan.header.parts, strict=True)
         ]
 
@@ -105,7 +104,7 @@ class _Rooms:
     """Memory for what reads bring, used again: fresh pages cost as much CPU as all the rest."""
 
     def __init__(self) -> None:
-        self._free: SimpleQueue[mmap] = SimpleQueue()
+        self._free: SimpleQueue[bytearray] = SimpleQueue()
 
     @contextmanager
     def room(self, size: int) -> Iterator[memoryview]:
@@ -113,9 +112,9 @@ class _Rooms:
         try:
             found = self._free.get_nowait()
         except Empty:
-            found = mmap(-1, size)
+            found = bytearray()
         if len(found) < size:
-            found = mmap(-1, size)
+            found = bytearray(size)
         yield memoryview(found)[:size]
         self._free.put(found)
 

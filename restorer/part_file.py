@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from cdc.errors import FileUnusable
 from restorer.errors import NoSpace
@@ -15,7 +13,7 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class PartFile:
-    """An open file; threads may write different places at once. Leave its context to close it.
+    """An open file; threads may write different places at once. To be closed.
 
     Raises NoSpace and FileUnusable, as `write` does.
     """
@@ -42,15 +40,8 @@ class PartFile:
         except OSError as error:
             raise write_failed(self.path, error) from error
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Nobody may write any more."""
         os.close(self.descriptor)
 
 

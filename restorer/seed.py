@@ -20,7 +20,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +103,7 @@ def take_stock(
     with ExitStack() as opened:
         for number, (path, part) in enumerate(zip(files, plan.header.parts, strict=True)):
             was_there = path.exists()
-            into = opened.enter_context(PartFile(path, part.length))
+            into = opened.enter_context(closing(PartFile(path, part.length)))
             algorithm = plan.header.digest_algorithm
             is_sqlite = has_pages(plan.header, part)
             file = _File(stock, number, into, algorithm, threads, tell, is_sqlite)

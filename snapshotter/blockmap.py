@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from snapshotter import codec
 from snapshotter.blocks import Frame, Geometry
 from snapshotter.digest import digest, segment_digests
+from snapshotter.errors import Corrupt
 from snapshotter.format import (
     DATA,
     DIGEST_BYTES,
@@ -183,7 +184,7 @@ def merge(
     """The segment of the blocks from `first`: the one before if nothing changed, or a new one.
 
     `digests` has 32 zero bytes for a hole; `fresh` are entries of changed blocks, and `frames` the
-    digests of the frames that these lie in.
+    digests of the frames that these lie in. Raises Corrupt if they do not go together.
     """
     # Bytes are put between bytes: of a random tenth of a table every segment is made anew.
     size = len(digests) * ENTRY_BYTES
@@ -197,7 +198,10 @@ def merge(
                 entries[number * ENTRY_BYTES : (number + 1) * ENTRY_BYTES] = _HOLE
     merged = bytes(entries)
     if segment_digests(merged) != digests:
-        raise ValueError(f"the map from block {first} on is not of the blocks that were read")
+        raise Corrupt(
+            f"the map from block {first} on would not be of the blocks that were read",
+            hint="nothing was published; if it persists, the memory fails or this is a bug",
+        )
     if before is not None and before.ref.key and merged == before.data:
         return before
     found, old = list(runs(merged)), {} if before is None else before.frames

@@ -68,14 +68,16 @@ class EncodedManifest:
 
 
 def encode_segment(
-    entries: bytes, found: Iterable[Run], *frames: Mapping[FramePlace, bytes]
+    entries: bytes,
+    found: Iterable[Run],
+    new: Mapping[FramePlace, bytes],
+    old: Mapping[FramePlace, bytes],
 ) -> Segment:
     """56 bytes for each entry, 32 for each frame of several blocks. `found`: runs of the entries.
 
-    `frames` have the digests; where two have one of a place, the first counts.
+    `new` and `old` have the digests; of a place that both have, the new one counts.
     """
-    places = shared_frames(found)
-    digests = [next(each[place] for each in frames if place in each) for place in places]
+    digests = [new[place] if place in new else old[place] for place in shared_frames(found)]
     return Segment(entries, b"".join(digests))
 
 

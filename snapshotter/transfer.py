@@ -1,7 +1,8 @@
 """One pass over a frozen part: read, digest, compare, compress, store, all from one buffer.
 
 Two workers digest and compress a few windows ahead while this thread reads in file order and hands
-frames to the packs. The part is read by one thread only, so it need not be thread-safe.
+frames to the packs. Small gaps between windows are read along, and not looked at. The part is read
+by one thread only, so it need not be thread-safe.
 """
 
 from __future__ import annotations

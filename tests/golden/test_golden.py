@@ -176,7 +176,7 @@ def test_segments_are_written_as_they_lie_there(golden: Golden) -> None:
                 entries = codec.decode_segment(segment, ref, part, header)
                 frames = codec.frame_digests(segment, runs(segment.entries))
                 found = runs(segment.entries)
-                assert codec.encode_segment(packed(entries), found, frames) == segment
+                assert codec.encode_segment(packed(entries), found, frames, {}) == segment
 
 
 def _refs(header: Header) -> Iterator[SegmentRef]:

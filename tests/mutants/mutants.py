@@ -152,6 +152,13 @@ MUTANTS = (
         "::test_neighbours_in_the_file_that_are_apart_in_memory_are_not_one_write",
     ),
     Mutant(
+        "a-map-of-blocks-that-were-not-read",
+        "snapshotter/blockmap.py",
+        "if segment_digests(merged) != digests:",
+        "if len(segment_digests(merged)) != len(digests):",
+        "tests/snapshotter/test_blocks.py::test_a_map_that_is_not_of_what_was_read_is_not_made",
+    ),
+    Mutant(
         "live-before-it-is-synced",
         "restorer/switch.py",
         """\

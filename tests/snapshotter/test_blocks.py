@@ -11,6 +11,7 @@ from snapshotter import blockmap, blocks, codec
 from snapshotter.blockmap import KnownSegment, Listed
 from snapshotter.blocks import Geometry, Window
 from snapshotter.digest import Digester, digest
+from snapshotter.errors import Corrupt
 from snapshotter.format import DATA, HOLE_ENTRY, RAW, ZSTD, MapEntry, Segment, SegmentRef
 from snapshotter.frames import Sealer
 from snapshotter.runs import runs
@@ -141,8 +142,8 @@ def entry(number: int, one: bytes) -> MapEntry:
     return MapEntry(DATA, RAW, 0, 0, number * PAGE, PAGE, PAGE, one)
 
 
-def encoded(entries: bytes, *frames: dict[tuple[int, int], bytes]) -> Segment:
-    return codec.encode_segment(entries, runs(entries), *frames)
+def encoded(entries: bytes, frames: dict[tuple[int, int], bytes]) -> Segment:
+    return codec.encode_segment(entries, runs(entries), frames, {})
 
 
 def known(segment: Segment, ref: SegmentRef) -> KnownSegment:
@@ -151,7 +152,7 @@ def known(segment: Segment, ref: SegmentRef) -> KnownSegment:
 
 def segment_of(digests_: list[bytes], first: int = 0, key: str = "m") -> KnownSegment:
     segment = encoded(
-        packed(entry(n, one) if one != ZERO else HOLE_ENTRY for n, one in enumerate(digests_))
+        packed(entry(n, one) if one != ZERO else HOLE_ENTRY for n, one in enumerate(digests_)), {}
     )
     return known(segment, blockmap.place(first, segment, key, 0, "blake3"))
 
@@ -244,7 +245,7 @@ def test_a_place_that_was_given_away_again_has_the_digest_of_the_new_frame() -> 
 
 
 def test_a_map_that_is_not_of_what_was_read_is_not_made() -> None:
-    with pytest.raises(ValueError, match="from block 64 on"):
+    with pytest.raises(Corrupt, match="from block 64 on"):
         blockmap.merge(64, [ONE, THREE], {}, {}, segment_of([ONE, TWO], first=64))
 
 

@@ -342,7 +342,7 @@ def segment(*entries: MapEntry) -> tuple[bytes, SegmentRef]:
     """Encoded, with a digest for each frame that may need one, and what a header says of it."""
     frames = {(entry.pack, entry.offset): FRAME for entry in entries}
     encoded = packed(entries)
-    made = codec.encode_segment(encoded, runs(encoded), frames)
+    made = codec.encode_segment(encoded, runs(encoded), frames, {})
     data, count = b"".join(made), len(made.frame_digests) // 32
     return data, SegmentRef(0, len(entries), "flights/x", 0, count, digest(data, "blake3").hex())
 
