@@ -45,8 +45,8 @@ class UpkeepBeside:
     def run(self, *, idle: bool) -> Maintenance:
         """Begin steps if any is due; what the last one did, pending while they are under way."""
         if self._steps is not None:
-            if not (idle or self._is_due or self._steps.done()):
-                return Maintenance(is_pending=True)
+            if not (idle or self._steps.done()):
+                return Maintenance(is_pending=True)  # and due again, if something was committed
             self.settle()
             ended, self._steps = self._steps, None
             self._last = ended.result()

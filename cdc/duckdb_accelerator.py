@@ -23,6 +23,7 @@ from cdc.accelerator import Engine, FrozenImage, Layout, Maintenance, QueryLimit
 from cdc.batch import Batch
 from cdc.checkpoint import Checkpoint
 from cdc.columns import Columns
+from cdc.duckdb_blocks import table_blocks
 from cdc.duckdb_errors import translating
 from cdc.duckdb_file import Database, clear_spill
 from cdc.duckdb_freeze import main_part, open_tail
@@ -240,10 +241,10 @@ class DuckdbAccelerator:
                     stack.callback(os.close, tail.descriptor)
                 cursor = reader.enter_context(self._database.pinned())
             row_count = states.row_count(cursor, sql.view_name(self.dataset))
-        used = self._database.used_blocks()
-        if used is None:
-            with self._gate.writing():
-                used = self._database.used_blocks()
+        with self._database.cursor() as cursor:
+            known = {table: table_blocks(cursor, table) for table in state.resting}
+        with self._gate.writing():
+            used = self._database.used_blocks(known)
         main = main_part(self._database.main, used)
         return FrozenImage(
             engine=self.engine,

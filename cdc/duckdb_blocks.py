@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import struct
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,18 +118,22 @@ def table_blocks(cursor: duckdb.DuckDBPyConnection, table: str) -> frozenset[int
     return frozenset(row[0] for row in rows) - {-1, None}
 
 
-def used_blocks(cursor: duckdb.DuckDBPyConnection) -> tuple[frozenset[int], int]:
+def used_blocks(
+    cursor: duckdb.DuckDBPyConnection, known: Mapping[str, frozenset[int]]
+) -> tuple[frozenset[int], int]:
     """Blocks that tables and metadata of the attached file refer to, and the engine's own count.
 
     The count also has the blocks of what was dropped since the last checkpoint. A commit between
-    the statements that are needed makes the two differ.
+    the statements that are needed makes the two differ. `known`: blocks of tables that nobody
+    changes meanwhile.
     """
     tables = cursor.execute(
         "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'db'"
     ).fetchall()
     rows = cursor.execute("SELECT block_id FROM pragma_metadata_info()").fetchall()
     used = frozenset(row[0] for row in rows) - {-1, None}
-    used = used.union(*(table_blocks(cursor, f'"{name}"."{table}"') for name, table in tables))
+    others = [f'"{name}"."{table}"' for name, table in tables if f"{name}.{table}" not in known]
+    used = used.union(*known.values(), *(table_blocks(cursor, table) for table in others))
     counted = cursor.execute(
         "SELECT used_blocks FROM pragma_database_size() WHERE database_name = 'db'"
     ).fetchall()

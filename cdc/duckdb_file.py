@@ -16,7 +16,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -221,16 +221,16 @@ class Database:
         self._dropped = frozenset()
         return True
 
-    def used_blocks(self) -> frozenset[int] | None:
+    def used_blocks(self, known: Mapping[str, frozenset[int]]) -> frozenset[int] | None:
         """Blocks that the last commit needs; None if the engine counts otherwise, then all are.
 
         The log may still name what was dropped since the last checkpoint, so that counts as well.
-        A commit beside the call makes the counts differ: ask again while nobody writes.
+        A commit beside the call makes the counts differ. `known`: blocks of tables at rest.
         """
         if self._dropped is None:
             return None
         with self.cursor() as cursor:
-            now, counted = used_blocks(cursor)
+            now, counted = used_blocks(cursor, known)
         used = now | self._dropped
         return used if len(used) == counted else None
 

@@ -41,7 +41,7 @@ def give_back(database: Database) -> int:
     least = used_count(database) * header.block_size
     if before - PREAMBLE - least < max(LEAST_BYTES, before // _LEAST_SHARE):
         return 0
-    used = database.used_blocks()
+    used = database.used_blocks({})
     if used is None or database.wal_bytes():
         return 0
     for first, last in _runs(used, header.block_count):

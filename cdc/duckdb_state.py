@@ -20,9 +20,11 @@ from cdc.columns import Columns
 from cdc.duckdb_changed import Changed
 from cdc.duckdb_file import Database
 from cdc.duckdb_sql import (
+    BASE,
     DELTAS,
     FORMAT,
     GIVE_UP_SORTING,
+    NEXT,
     OTHER,
     READ_CHECKPOINT,
     SCHEMA,
@@ -68,6 +70,11 @@ class State:
     def is_scanned(self) -> bool:
         """True once the scan has ended: until then tombstones stay, and base is only added to."""
         return self.checkpoint is not None and self.checkpoint.scan.ended_at is not None
+
+    @property
+    def resting(self) -> list[str]:
+        """The long tables, where commits leave them alone: only upkeep changes them."""
+        return [BASE] * self.is_scanned + [NEXT] * self.is_sorting
 
 
 @dataclass(slots=True)

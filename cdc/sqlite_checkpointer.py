@@ -1,12 +1,14 @@
 """When SQLite's log is moved into the main file: by size or in idle times, never during a freeze.
 
 Two steps. PASSIVE moves what no reader still needs and lets everybody go on; moving takes as long
-as committing did, so in busy times a thread does it beside the next commits. TRUNCATE empties the
-log; it fails at once if a reader still uses it. After a complete first step new readers leave the
-log alone, so the old ones run out by themselves unless a commit comes between: where queries follow
-one another without a pause, that would be for ever. So when little is left to move, commits wait
-for as long as short queries take, once a second at most, and longer if the log has grown far beyond
-its limit. If that does not help, as after a freeze of minutes, they wait for both steps.
+as committing did, so in busy times a thread does it beside the next commits, and once more for what
+came meanwhile. RESTART lets the next commit begin the log anew; TRUNCATE gives its space back, too,
+which takes half a second for a large one and is for idle times. Both fail at once if a reader still
+uses the log. After a complete first step new readers leave the log alone, so the old ones run out
+by themselves unless a commit comes between: where queries follow one another without a pause, that
+would be for ever. So when little is left to move, commits wait for as long as short queries take,
+once a second at most, and longer if the log has grown far beyond its limit. If that does not help,
+as after a freeze of minutes, they wait for both steps.
 """
 
 from __future__ import annotations
@@ -26,14 +28,16 @@ from cdc.sqlite_wal import WalIndex
 
 # Small enough for a step to take tens of milliseconds and for the tail of a snapshot to stay small.
 LOG_LIMIT_BYTES = 4 * 1024 * 1024
-# From here on commits wait longer for readers of the log, and from twice as much also for its move.
-# Some batches long, so that a backlog waits rarely.
+# From here on commits wait longer for readers of the log, and from four times as much for its move
+# too. Some batches long, so that a backlog waits rarely.
 LOG_ALARM_BYTES = 128 * 1024 * 1024
 _DRAIN_SECONDS = 1.0
 # What commits wait, once in so many seconds, for readers of a log that is to be begun anew.
 _PATIENCE_SECONDS = 0.02
 _BETWEEN_SECONDS = 1.0
 _FEW_FRAMES = 512
+# What came during a long move is moved by a short one, and so on.
+_PASSES = 4
 _RETRY_SECONDS = 0.005
 
 
@@ -84,7 +88,7 @@ class Checkpointer:
             moved, self._moving = self._moving, None
             moved.result()
         size = self._log_bytes()
-        if idle or size >= 2 * LOG_ALARM_BYTES:
+        if idle or size >= 4 * LOG_ALARM_BYTES:
             return self._move_and_empty(idle=idle)
         if size >= LOG_LIMIT_BYTES and self._moving is None:
             self._moving = self._beside.submit(self._move)
@@ -94,12 +98,18 @@ class Checkpointer:
         with self._gate:
             if self._freezes or self._is_ending:
                 return
-            self._moves.checkpoint(self._mover, "PASSIVE")
-            state = self._index.state()
-            if state is None or state.frames - state.backfilled >= _FEW_FRAMES:
+            for _ in range(_PASSES):
+                self._moves.checkpoint(self._mover, "PASSIVE")
+                self._moves.sync()
+                state = self._index.state()
+                if state is None:
+                    return
+                if state.frames - state.backfilled < _FEW_FRAMES:
+                    break
+            else:
                 return
             if time.monotonic() >= self._empties_at:
-                self._empty(_patience_seconds(state.length, _PATIENCE_SECONDS))
+                self._empty(_patience_seconds(state.length, _PATIENCE_SECONDS), gives_back=False)
                 self._empties_at = time.monotonic() + _BETWEEN_SECONDS
 
     def _move_and_empty(self, *, idle: bool) -> Maintenance:
@@ -110,18 +120,20 @@ class Checkpointer:
                 return Maintenance(wal_bytes=self._log_bytes())
             is_moved = self._moves.checkpoint(self._mover, "PASSIVE")
             if is_moved or not idle:
-                is_moved = self._empty(_patience_seconds(state.length, 0.0)) or is_moved
+                patience = _patience_seconds(state.length, 0.0)
+                is_moved = self._empty(patience, gives_back=idle) or is_moved
             return Maintenance(checkpointed=is_moved, wal_bytes=self._log_bytes())
 
     def _check_going_on(self) -> None:
         if self._is_ending:
             raise FileUnusable(f"{self._path}: the file is closed", hint="open it again")
 
-    def _empty(self, patience_seconds: float) -> bool:
+    def _empty(self, patience_seconds: float, *, gives_back: bool) -> bool:
+        mode = "TRUNCATE" if gives_back else "RESTART"
         deadline = time.monotonic() + patience_seconds
         with self._writing:
             self._moves.checkpoint(self._mover, "PASSIVE")
-            while not self._moves.checkpoint(self._mover, "TRUNCATE"):
+            while not self._moves.checkpoint(self._mover, mode):
                 if time.monotonic() >= deadline:
                     return False
                 time.sleep(_RETRY_SECONDS)
@@ -129,7 +141,7 @@ class Checkpointer:
 
     def _log_bytes(self) -> int:
         state = self._index.state()
-        return 0 if state is None else state.length
+        return 0 if state is None or state.main_is_complete else state.length
 
     def close(self) -> None:
         self._beside.shutdown()

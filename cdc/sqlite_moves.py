@@ -78,6 +78,13 @@ class MovedPages:
             self._left = self._stamp()
         return not busy and in_log == moved
 
+    def sync(self) -> None:
+        """Have what was moved on disk.
+
+        SQLite does it only where nothing is left to move, and there commits may wait for it.
+        """
+        os.fsync(self._main)
+
     def mark(self) -> Mark:
         """This freeze, for `since` of a later one."""
         self._check_untouched()

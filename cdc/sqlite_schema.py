@@ -19,7 +19,7 @@ for 300,000 rows in 3.54, against 1 ms), which would stall apply.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from cdc.columns import Column, Columns, Kind
 from cdc.keys import KeySchema
@@ -76,12 +76,15 @@ WRITE_META = "INSERT INTO _snowmelt_meta VALUES (?, ?)"
 BURY = "INSERT INTO _snowmelt_tombstones VALUES (?) ON CONFLICT DO NOTHING"
 HAS_TOMBSTONES = "SELECT EXISTS (SELECT 1 FROM _snowmelt_tombstones)"
 FORGET_TOMBSTONES = "DELETE FROM _snowmelt_tombstones"
-DELETE_ROW = f"DELETE FROM {ROWS} WHERE _h = ?"
 HAS_KEY_INDEX = f"SELECT count(*) FROM sqlite_master WHERE name = '{KEY_INDEX}'"
 LIST_TABLES = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
-# Identities looked up by one statement: fixed, so that it is compiled once.
+# Identities looked up, or deleted, by one statement: fixed, so that it is compiled once.
 PROBE_SIZE = 250
 PROBE = f"SELECT count(*) FROM {ROWS} WHERE _h IN ({', '.join('?' * PROBE_SIZE)})"
+DELETE_ROWS = f"DELETE FROM {ROWS} WHERE _h IN ({', '.join('?' * PROBE_SIZE)})"
+# Rows written by one statement, and values in one, which no build of SQLite since 3.32 refuses.
+_GROUPS = (64, 8, 1)
+_MOST_VALUES = 32_766
 
 
 def quoted(name: str) -> str:
@@ -124,40 +127,48 @@ def create_key_index(names: Iterable[str]) -> str:
     return f"CREATE INDEX {KEY_INDEX} ON {ROWS} ({', '.join(map(quoted, names))})"
 
 
-def upsert(columns: Columns, indexed: Iterable[str]) -> str:
-    """Write rows (`_h`, columns, `_rest`), newest state over older.
+def groups(columns: Columns) -> Iterator[int]:
+    """By how many rows of these columns are written at once, as long as there are so many."""
+    return (rows for rows in _GROUPS if rows == 1 or rows * (len(columns) + 2) <= _MOST_VALUES)
+
+
+def upsert(columns: Columns, indexed: Iterable[str], rows: int) -> str:
+    """Write rows (`_h`, columns, `_rest`) one behind the other, newest state over older.
 
     An update that names an indexed column rewrites its index entry, even with the same value, so
     indexed columns are compared instead of set: a row that differs there is not counted as written.
     """
     fixed = set(indexed)
     names = [*columns.names, "_rest"]
-    places = ", ".join("?" * (len(names) + 1))
     sets = ", ".join(
         f"{quoted(name)} = excluded.{quoted(name)}" for name in names if name not in fixed
     )
     same = " AND ".join(f"{ROWS}.{quoted(name)} IS excluded.{quoted(name)}" for name in indexed)
     where = f" WHERE {same}" if same else ""
-    return f"{_insert(names)} VALUES ({places}) ON CONFLICT (_h) DO UPDATE SET {sets}{where}"
+    changes = f"ON CONFLICT (_h) DO UPDATE SET {sets}{where}"
+    return f"{_insert(names)} {_values(columns, rows)} {changes}"
 
 
-def overwrite(columns: Columns) -> str:
+def overwrite(columns: Columns, rows: int) -> str:
     """Write rows like `upsert`, without any condition."""
     names = [*columns.names, "_rest"]
-    places = ", ".join("?" * (len(names) + 1))
-    return f"{_insert(names, 'INSERT OR REPLACE')} VALUES ({places})"
+    return f"{_insert(names, 'INSERT OR REPLACE')} {_values(columns, rows)}"
 
 
-def append(columns: Columns, *, has_tombstones: bool) -> str:
+def append(columns: Columns, rows: int, *, has_tombstones: bool) -> str:
     """Write scanned rows that the stream has neither written nor deleted."""
     names = [*columns.names, "_rest"]
-    places = ", ".join(f"?{number}" for number in range(1, len(names) + 2))
     # To look into a table takes as long as to write the row, even if nothing is in it.
-    values = f"VALUES ({places})"
+    values = _values(columns, rows)
     if has_tombstones:
-        buried = "SELECT 1 FROM _snowmelt_tombstones WHERE _h = ?1"
-        values = f"SELECT {places} WHERE NOT EXISTS ({buried})"
+        buried = "SELECT 1 FROM _snowmelt_tombstones WHERE _h = column1"
+        values = f"SELECT * FROM ({values}) WHERE NOT EXISTS ({buried})"
     return f"{_insert(names)} {values} ON CONFLICT (_h) DO NOTHING"
+
+
+def _values(columns: Columns, rows: int) -> str:
+    places = ", ".join("?" * (len(columns) + 2))
+    return f"VALUES {', '.join([f'({places})'] * rows)}"
 
 
 def _insert(names: Iterable[str], verb: str = "INSERT") -> str:

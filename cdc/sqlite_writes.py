@@ -7,8 +7,10 @@ written in the order of their identity, so that neighbours meet on the same page
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -72,11 +74,11 @@ class Writes:
         if batch.rows.num_rows:
             rows = _checked(batch, known.columns)
             dead = rows["_dead"]
-            gone = [(identity,) for identity in rows.filter(dead)["_h"].to_pylist()]
+            gone = rows.filter(dead)["_h"].to_pylist()
             change = self._upsert(_tuples(rows.filter(pc.invert(dead)), known.columns), known)
-            change -= self._connection.executemany(schema.DELETE_ROW, gone).rowcount if gone else 0
+            change -= self._delete(gone)
             if checkpoint.scan.ended_at is None:
-                self._connection.executemany(schema.BURY, gone)
+                self._connection.executemany(schema.BURY, zip(gone))
             known = replace(known, row_count=known.row_count + change)
         if batch.stamps is not None:
             stamps.write(self._connection, batch.stamps)
@@ -88,8 +90,8 @@ class Writes:
         if batch.rows.num_rows:
             rows = _tuples(_checked(batch, known.columns), known.columns)
             ((has_tombstones,),) = self._connection.execute(schema.HAS_TOMBSTONES).fetchall()
-            statement = schema.append(known.columns, has_tombstones=bool(has_tombstones))
-            added = self._connection.executemany(statement, rows).rowcount
+            append = partial(schema.append, known.columns, has_tombstones=bool(has_tombstones))
+            added = self._write(append, rows, known.columns)
             known = replace(known, row_count=known.row_count + added)
         return self._finish(known, batch, checkpoint)
 
@@ -123,19 +125,35 @@ class Writes:
         if not rows:
             return 0
         existing = self._existing([row[0] for row in rows])
-        statement = schema.upsert(known.columns, known.indexed)
-        if self._connection.executemany(statement, rows).rowcount != len(rows):
-            self._connection.executemany(schema.overwrite(known.columns), rows)
+        columns, upsert = known.columns, partial(schema.upsert, known.columns, known.indexed)
+        if self._write(upsert, rows, columns) != len(rows):
+            self._write(partial(schema.overwrite, columns), rows, columns)
         return len(rows) - existing
 
     def _existing(self, identities: list[bytes]) -> int:
-        total = 0
-        for start in range(0, len(identities), schema.PROBE_SIZE):
-            some = identities[start : start + schema.PROBE_SIZE]
-            padding = [None] * (schema.PROBE_SIZE - len(some))
-            ((count,),) = self._connection.execute(schema.PROBE, [*some, *padding]).fetchall()
-            total += count
-        return total
+        found = (self._connection.execute(schema.PROBE, some) for some in _padded(identities))
+        return sum(count for cursor in found for (count,) in cursor.fetchall())
+
+    def _delete(self, identities: list[bytes]) -> int:
+        groups = list(_padded(identities))
+        return self._connection.executemany(schema.DELETE_ROWS, groups).rowcount if groups else 0
+
+    def _write(
+        self, statement: Callable[[int], str], rows: list[tuple[Any, ...]], columns: Columns
+    ) -> int:
+        """Run the statement for groups of rows; how many were written.
+
+        Each run gives Python's lock away, and beside busy threads it takes milliseconds to get it
+        back: as long as to write a hundred rows.
+        """
+        written = at = 0
+        for size in schema.groups(columns):
+            end = at + (len(rows) - at) // size * size
+            groups = [tuple(chain.from_iterable(rows[n : n + size])) for n in range(at, end, size)]
+            if groups:
+                written += self._connection.executemany(statement(size), groups).rowcount
+            at = end
+        return written
 
     def _finish(self, known: Known, batch: Batch, checkpoint: Checkpoint) -> Known:
         is_scanning = checkpoint.scan.ended_at is None
@@ -172,6 +190,13 @@ def _checked(batch: Batch, columns: Columns) -> pa.Table:
         if field.name not in wanted.names:
             rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
     return rows.sort_by("_h")
+
+
+def _padded(identities: list[bytes]) -> Iterator[list[bytes | None]]:
+    """Groups of `schema.PROBE_SIZE`, the last one with NULLs, which are equal to nothing."""
+    for start in range(0, len(identities), schema.PROBE_SIZE):
+        some = identities[start : start + schema.PROBE_SIZE]
+        yield [*some, *[None] * (schema.PROBE_SIZE - len(some))]
 
 
 def _tuples(rows: pa.Table, columns: Columns) -> list[tuple[Any, ...]]:

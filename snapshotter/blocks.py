@@ -1,6 +1,6 @@
 """What a snapshot has to store: the blocks of a part, compared with those of the snapshot before.
 
-    used blocks ──windows──> one buffer each ──examine──> digests, frames of changed blocks
+    used blocks ──windows──> one buffer each ──look──> digests, pieces that changed ──> frames
 
 A window is a run of used blocks that is read at once; it never crosses a segment of the map, and a
 frame never crosses a window. A block is kept if its digest is that of the same block before; blocks
@@ -21,7 +21,7 @@ from snapshotter.format import (
     PartName,
     SegmentRef,
 )
-from snapshotter.frames import Sealer
+from snapshotter.frames import Piece
 from snapshotter.header_json import block_count
 
 WINDOW_BYTES = 4 * 1024 * 1024
@@ -102,11 +102,13 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
-    """A window's digests in block order, and frames for the blocks that changed."""
+class Look:
+    """A window's digests in block order, and what of it changed: pieces from block `firsts` on."""
 
+    window: Window
     digests: list[bytes]
-    frames: tuple[Frame, ...]
+    firsts: list[int]
+    pieces: list[Piece]
 
 
 def windows(geometry: Geometry) -> Iterator[Window]:
@@ -137,15 +139,14 @@ def _runs(geometry: Geometry, most: int) -> Iterator[tuple[int, int]]:
         yield first, count
 
 
-def examine(
+def look(
     window: Window,
     data: bytes | memoryview,
     block_size: int,
     before: Sequence[bytes],
     digester: Digester,
-    sealer: Sealer,
-) -> Examined:
-    """Digests of a window's blocks, and its changed blocks as frames, from one and the same buffer.
+) -> Look:
+    """Digests of a window's blocks, and its changed blocks, from one and the same buffer.
 
     `before` are the digests of these blocks in the map before; blocks it does not have are new.
     """
@@ -157,13 +158,24 @@ def examine(
         for number, new in enumerate(digests)
         if number >= len(before) or new != before[number]
     ]
-    frames = []
-    for first, count in _groups(changed, max(1, FRAME_BYTES // block_size)):
-        plain = bytes(view[first * step : (first + count) * step])
-        frame_codec, stored = sealer.seal(plain, is_shared=count > 1)
-        own = digester.of(memoryview(stored)) if count > 1 else b""
-        frames.append(Frame(window.first + first, count, frame_codec, len(plain), stored, own))
-    return Examined(digests, tuple(frames))
+    groups = list(_groups(changed, max(1, FRAME_BYTES // block_size)))
+    pieces = [
+        Piece(view[first * step : (first + count) * step], is_shared=count > 1)
+        for first, count in groups
+    ]
+    return Look(window, digests, [window.first + first for first, _ in groups], pieces)
+
+
+def frames(
+    seen: Look, sealed: Iterable[tuple[int, bytes]], block_size: int, digester: Digester
+) -> Iterator[Frame]:
+    """The frames of a window's pieces. `sealed`: codec and stored bytes of each."""
+    for first, (plain, is_shared), (codec, stored) in zip(
+        seen.firsts, seen.pieces, sealed, strict=True
+    ):
+        own = digester.of(memoryview(stored)) if is_shared else b""
+        count = -(-len(plain) // block_size) if is_shared else 1
+        yield Frame(first, count, codec, len(plain), stored, own)
 
 
 def _groups(numbers: Sequence[int], most: int) -> Iterator[tuple[int, int]]:

@@ -7,6 +7,9 @@ before anything is allocated: decompression is bounded by the map, not by the st
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import zstandard
 
 from snapshotter.errors import Corrupt
@@ -19,26 +22,45 @@ _LEVEL, _PAGES_LEVEL = 1, 2
 _WORTH_IT = 0.95
 
 
-class Sealer:
-    """Makes frames one after the other: a compressor takes longer to make than a page to compress.
+class Piece(NamedTuple):
+    """Plain bytes that become a frame. `is_shared`: of several blocks.
 
-    For one thread.
+    The digest of such a frame is of its stored bytes, so zstd's own checksum goes with the plain
+    ones: nothing between reading a page and writing it is taken on trust.
+    """
+
+    plain: bytes | memoryview
+    is_shared: bool = False
+
+
+class Sealer:
+    """Makes frames, many by one call, which goes on without Python's lock. For one thread.
+
+    A call for each page has to get that lock back each time, and beside a busy thread waits
+    milliseconds for it, where compressing the page takes microseconds.
     """
 
     def __init__(self) -> None:
         self._plainly = zstandard.ZstdCompressor(level=_LEVEL)
         self._checked = zstandard.ZstdCompressor(level=_PAGES_LEVEL, write_checksum=True)
 
-    def seal(self, plain: bytes, *, is_shared: bool = False) -> tuple[int, bytes]:
-        """Codec and stored bytes of a frame. `is_shared`: of several blocks.
+    def seal(self, pieces: Sequence[Piece]) -> list[tuple[int, bytes]]:
+        """Codec and stored bytes of each piece's frame; none may be empty."""
+        sealed = [(RAW, b"")] * len(pieces)
+        for compressor, is_shared in ((self._plainly, False), (self._checked, True)):
+            chosen = [at for at, piece in enumerate(pieces) if piece.is_shared == is_shared]
+            if not chosen:
+                continue
+            packed = compressor.multi_compress_to_buffer([pieces[at].plain for at in chosen])
+            for number, at in enumerate(chosen):
+                sealed[at] = _kept(pieces[at].plain, packed[number])
+        return sealed
 
-        The digest of such a frame is of its stored bytes, so zstd's own checksum goes with the
-        plain ones: nothing between reading a page and writing it is taken on trust.
-        """
-        packed = (self._checked if is_shared else self._plainly).compress(plain)
-        if len(packed) > len(plain) * _WORTH_IT:
-            return RAW, plain
-        return ZSTD, packed
+
+def _kept(plain: bytes | memoryview, packed: zstandard.BufferSegment) -> tuple[int, bytes]:
+    if len(packed) > len(plain) * _WORTH_IT:
+        return RAW, bytes(plain)
+    return ZSTD, packed.tobytes()
 
 
 class Opener:

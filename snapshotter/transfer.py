@@ -1,8 +1,8 @@
 """One pass over a frozen part: read, digest, compare, compress, store, all from one buffer.
 
-Two workers digest and compress a few windows ahead while this thread reads in file order and hands
-frames to the packs. Small gaps between windows are read along, and not looked at. The part is read
-by one thread only, so it need not be thread-safe.
+This thread reads in file order, digests, compares, and hands frames to the packs; two workers
+compress a few batches of windows ahead, a call each. Small gaps between windows are read along, and
+not looked at. The part is read by one thread only, so it need not be thread-safe.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from cdc.accelerator import FrozenPart
 from snapshotter import blockmap, blocks, finder
 from snapshotter.assemble import StoredPart
 from snapshotter.blockmap import KnownMap, KnownSegment, Listed
-from snapshotter.blocks import Examined, Geometry, Window
+from snapshotter.blocks import Frame, Geometry, Look, Window
 from snapshotter.digest import Digester, root, segment_digests
 from snapshotter.errors import Corrupt
 from snapshotter.finder import Mark
 from snapshotter.format import ENTRY_BYTES, DigestAlgorithm, FramePlace, PartName
-from snapshotter.frames import Sealer
+from snapshotter.frames import Piece, Sealer
 from snapshotter.packs import PackWriter
 
 _WORKERS = 2
@@ -102,15 +102,15 @@ def store_part(
 
 
 class _Found:
-    """Examined windows in order, with a look at the next one."""
+    """Windows that were looked at in order, with their frames, and the next one beforehand."""
 
-    def __init__(self, pairs: Iterator[tuple[Window, Examined]]) -> None:
+    def __init__(self, pairs: Iterator[tuple[Look, list[Frame]]]) -> None:
         self._pairs = pairs
         self._next = next(pairs, None)
 
-    def before(self, block: int) -> Iterator[tuple[Window, Examined]]:
+    def before(self, block: int) -> Iterator[tuple[Look, list[Frame]]]:
         """The windows that begin before this block."""
-        while self._next is not None and self._next[0].first < block:
+        while self._next is not None and self._next[0].window.first < block:
             yield self._next
             self._next = next(self._pairs, None)
 
@@ -123,45 +123,55 @@ def _segment(
     Returns the entries of those that were stored, and the digests of frames of several.
     """
     fresh: dict[int, bytes] = {}
-    frames: dict[FramePlace, bytes] = {}
-    for window, examined in found.before(first + len(digests)):
-        at = window.first - first
-        digests[at : at + window.count] = examined.digests
-        for frame in examined.frames:
+    digest_of: dict[FramePlace, bytes] = {}
+    for seen, frames in found.before(first + len(digests)):
+        at = seen.window.first - first
+        digests[at : at + seen.window.count] = seen.digests
+        for frame in frames:
             place = pack, offset = packs.add(frame.stored)
             if frame.digest:
-                frames[place] = frame.digest
+                digest_of[place] = frame.digest
             inside = frame.first - first
             fresh[frame.first] = blockmap.frame_entries(
                 frame, pack, offset, digests[inside : inside + frame.count]
             )
-    return fresh, frames
+    return fresh, digest_of
 
 
 def _pipeline(
     part: FrozenPart, geometry: Geometry, old: list[list[bytes]], target: Target
-) -> Generator[tuple[Window, Examined], None, None]:
+) -> Generator[tuple[Look, list[Frame]], None, None]:
     wanted = _batches(blocks.windows(geometry))
     check_room = getattr(part, "check_room", None)
-    waiting: deque[tuple[list[Window], Future[list[Examined]]]] = deque()
-    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="digest") as pool:
+    digester, size = Digester(target.algorithm), geometry.block_size
+    waiting: deque[tuple[list[Look], Future[list[tuple[int, bytes]]]]] = deque()
+    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="seal") as pool:
         try:
             while True:
                 if check_room is not None:
                     check_room()
                 for batch in itertools.islice(wanted, _AHEAD - len(waiting)):
-                    read = zip(batch, _read(part, batch), strict=True)
-                    jobs = [(one, data, _before(geometry, old, one)) for one, data in read]
-                    job = pool.submit(_examine, jobs, geometry.block_size, target.algorithm)
-                    waiting.append((batch, job))
+                    looks = [
+                        blocks.look(one, data, size, _before(geometry, old, one), digester)
+                        for one, data in zip(batch, _read(part, batch), strict=True)
+                    ]
+                    pieces = [piece for seen in looks for piece in seen.pieces]
+                    waiting.append((looks, pool.submit(_sealed, pieces)))
                 if not waiting:
                     return
-                batch, job = waiting.popleft()
-                target.on_read(sum(window.size for window in batch))
-                yield from zip(batch, job.result(), strict=True)
+                looks, job = waiting.popleft()
+                target.on_read(sum(seen.window.size for seen in looks))
+                sealed = iter(job.result())
+                for seen in looks:
+                    own = itertools.islice(sealed, len(seen.pieces))
+                    yield seen, list(blocks.frames(seen, own, size, digester))
         finally:
             for _, job in waiting:
                 job.cancel()
+
+
+def _sealed(pieces: list[Piece]) -> list[tuple[int, bytes]]:
+    return Sealer().seal(pieces)
 
 
 def _batches(windows: Iterator[Window]) -> Iterator[list[Window]]:
@@ -187,16 +197,6 @@ def _gap(before: Window, window: Window) -> int:
 def _before(geometry: Geometry, old: list[list[bytes]], window: Window) -> list[bytes]:
     number, start = divmod(window.first, geometry.segment_entries)
     return old[number][start : start + window.count] if number < len(old) else []
-
-
-def _examine(
-    jobs: list[tuple[Window, memoryview, list[bytes]]], block_size: int, algorithm: DigestAlgorithm
-) -> list[Examined]:
-    digester, sealer = Digester(algorithm), Sealer()
-    return [
-        blocks.examine(window, data, block_size, before, digester, sealer)
-        for window, data, before in jobs
-    ]
 
 
 def _read(part: FrozenPart, batch: list[Window]) -> list[memoryview]:

@@ -108,12 +108,7 @@ def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
     async def sql(request: Request) -> Response:
         statement = await _statement(request)
         dataset = choose(datasets, statement, request.query_params.get("dataset"))
-        status = await run_in_threadpool(dataset.status)
-        accelerator = dataset.accelerator
-        if accelerator is None or not status.ready:
-            return _not_ready(status)
-        answer = await run_in_threadpool(_rows, accelerator, statement, limits)
-        return _labelled(answer, status)
+        return await _served(dataset, lambda file: _rows(file, statement, limits))
 
     def listing(_request: Request) -> Response:
         return JSONResponse([_summary(dataset.status()) for dataset in datasets])
@@ -129,13 +124,10 @@ def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
 
     async def item(request: Request) -> Response:
         dataset = choose(datasets, "", request.path_params["name"])
-        status = await run_in_threadpool(dataset.status)
-        accelerator = dataset.accelerator
-        if accelerator is None or not status.ready:
-            return _not_ready(status)
-        words = _words(await _statement(request))
-        found = await run_in_threadpool(_read, accelerator, words)
-        return _labelled(JSONResponse({"item": found}), status)
+        text = await _statement(request)
+        return await _served(
+            dataset, lambda file: JSONResponse({"item": _read(file, _words(text))})
+        )
 
     return Starlette(
         routes=[
@@ -147,6 +139,21 @@ def query_app(datasets: Sequence[Served], limits: QueryLimits) -> Starlette:
         ],
         exception_handlers={QueryRefused: _refused, CdcError: _unavailable},
     )
+
+
+async def _served(dataset: Served, read: Callable[[Readable], Response]) -> Response:
+    """What is read from a dataset that is ready, labelled if it is stale.
+
+    In one turn of one thread: beside busy ones each further turn may wait for milliseconds.
+    """
+
+    def answer() -> Response:
+        status, accelerator = dataset.status(), dataset.accelerator
+        if accelerator is None or not status.ready:
+            return _not_ready(status)
+        return _labelled(read(accelerator), status)
+
+    return await run_in_threadpool(answer)
 
 
 def _rows(accelerator: Readable, statement: str, limits: QueryLimits) -> Response:

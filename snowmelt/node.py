@@ -14,7 +14,7 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from cdc.accelerator import QueryLimits
-from snowmelt import http, metrics
+from snowmelt import http, metrics, turns
 from snowmelt.catalog_watch import watching
 from snowmelt.config import Config
 from snowmelt.errors import UsageError
@@ -57,6 +57,7 @@ class Node:
 
     def run(self, stop: threading.Event) -> int:
         """Serve until `stop` is set; returns the exit code: 0, or 1 if the end took too long."""
+        turns.shorten()
         self.admin.start()
         self.query.start()
         self._log.info("node_started", admin=self.admin.address, query=self.query.address)

@@ -37,6 +37,7 @@ from cdc.capture_status import CaptureSettings
 from cdc.checkpoint import Checkpoint
 from cdc.engines import open_accelerator
 from cdc.position import After
+from snowmelt import turns
 from snowmelt.http import query_app
 from snowmelt.listeners import Listener
 from snowmelt.status import DatasetStatus
@@ -83,6 +84,7 @@ class _Arrivals:
 
 def run(params: dict[str, Any]) -> dict[str, Any]:
     """Follow the paced stream to its end."""
+    turns.shorten()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
         path = copied(params["path"], Path(directory))

@@ -30,6 +30,7 @@ from cdc.capture_upkeep import UpkeepBeside
 from cdc.engines import open_accelerator, sidecars
 from cdc.polling import ThreadWorkers
 from snapshotter.publish import Publisher
+from snowmelt import turns
 
 _READERS = 4
 _BATCH_ROWS = 100
@@ -40,6 +41,7 @@ _AGGREGATE = f"SELECT count(*), max(revision) FROM (SELECT revision FROM {DATASE
 
 def run(params: dict[str, Any]) -> dict[str, Any]:
     """Commits as (end, seconds) and snapshots as (begin, end)."""
+    turns.shorten()
     engine = params["engine"]
     with tempfile.TemporaryDirectory(dir=params["scratch"]) as directory:
         path = copied(params["live"], Path(directory) / "live")
@@ -104,7 +106,7 @@ def _writing(
         number = 0
         while not stop.wait(max(0.0, due - time.perf_counter())):
             began = time.perf_counter()
-            upkeep.settle()
+            upkeep.make_way()
             current = current.next()
             accelerator.apply(batches[number % len(batches)], current)
             ended = time.perf_counter()

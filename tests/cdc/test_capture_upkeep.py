@@ -114,6 +114,23 @@ def test_a_commit_goes_on_beside_a_step_that_moves_rows(watched: Watched) -> Non
     assert watched.done[-1] == ("maintained", True)
 
 
+def test_a_step_that_is_due_behind_a_commit_waits_for_the_one_under_way_not_the_loop(
+    watched: Watched, workers: ThreadWorkers
+) -> None:
+    upkeep = UpkeepBeside(watched, workers)
+    upkeep.note_commit()
+    assert upkeep.run(idle=False).is_pending
+    assert watched.has_begun.wait(PATIENCE)
+    upkeep.note_commit()
+
+    assert upkeep.run(idle=False).is_pending
+    assert not watched.done
+
+    watched.may_go_on.set()
+    settled(upkeep)
+    assert watched.done == [("maintained", True)] * 2
+
+
 def test_who_has_nothing_to_commit_does_not_wait(watched: Watched, workers: ThreadWorkers) -> None:
     upkeep = UpkeepBeside(watched, workers)
     upkeep.note_commit()

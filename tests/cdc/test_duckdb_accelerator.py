@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from cdc import duckdb_accelerator, duckdb_blocks
 from cdc.accelerator import FreezeBroken, QueryLimits
 from cdc.duckdb_accelerator import DuckdbAccelerator
 from cdc.engines import fold_log
@@ -148,9 +149,30 @@ def test_blocks_in_use_are_those_that_the_engine_counts(
     for turn in range(2):
         producer.put(*(item(i, n=turn, text="x" * 300) for i in range(turn * 500, 5_000)))
         accelerator.maintain(idle=True)
-        assert accelerator._database.used_blocks() is not None
+        assert accelerator._database.used_blocks({}) is not None
         producer.put(*(item(i, n=-1) for i in range(17_000)), item(f"small {turn}"))
-        assert accelerator._database.used_blocks() is not None
+        assert accelerator._database.used_blocks({}) is not None
+
+
+def test_the_blocks_of_base_are_listed_while_commits_go_on(
+    accelerator: DuckdbAccelerator, producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    producer.put(*(item(i) for i in range(500)))
+    accelerator.maintain(idle=True)
+    producer.put(*(item(i) for i in range(100)))
+    listed, table_blocks = [], duckdb_blocks.table_blocks
+
+    def noted(cursor: duckdb.DuckDBPyConnection, table: str) -> frozenset[int]:
+        listed.append((table.replace('"', ""), accelerator._gate._writing._owner is not None))
+        return table_blocks(cursor, table)
+
+    for module in (duckdb_blocks, duckdb_accelerator):
+        monkeypatch.setattr(module, "table_blocks", noted)
+    with accelerator.freeze() as image:
+        assert image.parts[0].used is not None
+
+    assert [is_alone for table, is_alone in listed if table == "_snowmelt.base"] == [False]
+    assert {is_alone for table, is_alone in listed if "delta" in table} == {True}
 
 
 def test_strings_that_fill_blocks_of_their_own_are_copied(
@@ -224,11 +246,11 @@ def test_dropped_blocks_count_until_the_checkpoint_that_frees_them(
     accelerator.maintain(idle=True)
     pages = accelerator.items(page_rows=10)
     next(pages)  # an old reader, so there will be no checkpoint
-    before = accelerator._database.used_blocks()
+    before = accelerator._database.used_blocks({})
     for turn in range(2):
         producer.put(*(item(i, n=turn) for i in range(17_000)))
         assert not accelerator.maintain(idle=True).checkpointed
-        used = accelerator._database.used_blocks()
+        used = accelerator._database.used_blocks({})
         assert used is not None
         assert before is not None
         assert before < used
@@ -236,7 +258,7 @@ def test_dropped_blocks_count_until_the_checkpoint_that_frees_them(
     assert sum(1 for _ in pages) > 0
 
     accelerator.maintain(idle=True)
-    assert len(accelerator._database.used_blocks() or ()) < len(before or ())
+    assert len(accelerator._database.used_blocks({}) or ()) < len(before or ())
 
 
 # ---------------------------------------------------------------- upkeep

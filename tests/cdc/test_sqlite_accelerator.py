@@ -16,6 +16,7 @@ import pytest
 
 from cdc import checkpoint as checkpoints
 from cdc import sqlite_checkpointer, sqlite_file
+from cdc import sqlite_schema as schema
 from cdc.accelerator import QueryLimits
 from cdc.columns import Column, Columns
 from cdc.errors import FileUnusable
@@ -216,6 +217,35 @@ def test_the_row_count_is_exact_after_any_mix_of_commits(
         )
         assert rows is None or rows == accelerator.row_count()
     assert select(path, "SELECT count(*) FROM flights") == [(accelerator.row_count(),)]
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 63, 64, 65, 137, 300])
+def test_rows_are_written_alike_however_many_go_with_one_statement(
+    accelerator: SqliteAccelerator, path: Path, count: int
+) -> None:
+    accelerator.append_scan(batch(range(count), 1), checkpoint(2, scan_ended_at=None))
+    accelerator.apply(batch((), dead=[count]), checkpoint(3, scan_ended_at=None))
+    accelerator.append_scan(batch(range(2 * count), 2), checkpoint(4, scan_ended_at=None))
+    accelerator.apply(batch(range(0, count, 2), 3), checkpoint(5))
+    accelerator.apply(batch((), 4, dead=range(1, count, 2)), checkpoint(6))
+
+    scanned = [(leg, 1 if leg < count else 2) for leg in range(2 * count) if leg != count]
+    expected = [
+        (leg, version if leg >= count else 3)
+        for leg, version in scanned
+        if leg >= count or leg % 2 == 0
+    ]
+    assert select(path, "SELECT leg, version FROM flights ORDER BY leg") == expected
+    assert accelerator.row_count() == len(expected)
+
+
+def test_wide_rows_go_with_statements_that_the_engine_takes() -> None:
+    wide = Columns(tuple(Column(f"c{number}", "text") for number in range(600)))
+    widest = Columns(tuple(Column(f"c{number}", "text") for number in range(20_000)))
+
+    assert list(schema.groups(COLUMNS)) == [64, 8, 1]
+    assert list(schema.groups(wide)) == [8, 1]
+    assert list(schema.groups(widest)) == [1]
 
 
 def test_tombstones_are_forgotten_by_the_commit_that_ends_the_scan(

@@ -4,6 +4,7 @@ import itertools
 import random
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -232,14 +233,37 @@ def test_the_log_is_begun_anew_beside_readers_that_never_pause(
     threads = [threading.Thread(target=read) for _ in range(4)]
     for thread in threads:
         thread.start()
-    log = Path(f"{path}-wal")
-    sizes = []
+    lengths = []
     for version in range(2, 60):
         accelerator.apply(batch(range(300), version), checkpoint(version))
         accelerator.maintain(idle=False)
-        sizes.append(log.stat().st_size)
+        if (state := accelerator._index.state()) is not None:
+            lengths.append(state.frames)
     stop.set()
     for thread in threads:
         thread.join()
 
-    assert any(later < earlier for earlier, later in itertools.pairwise(sizes))
+    assert any(later < earlier for earlier, later in itertools.pairwise(lengths))
+
+
+def test_only_idle_times_give_the_space_of_the_log_back(
+    accelerator: SqliteAccelerator, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdc.sqlite_checkpointer.LOG_LIMIT_BYTES", 200_000)
+    log = Path(f"{path}-wal")
+    accelerator.apply(batch(range(3_000), 2), checkpoint(2))
+    size = log.stat().st_size
+    assert size > 200_000
+    accelerator.maintain(idle=False)
+    deadline = time.monotonic() + 60
+    while accelerator.maintain(idle=False).wal_bytes and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    accelerator.apply(batch(range(10), 3), checkpoint(3))
+    begun = accelerator._index.state()
+    assert begun is not None
+    assert begun.length < 200_000
+    assert log.stat().st_size == size
+
+    assert accelerator.maintain(idle=True).wal_bytes == 0
+    assert log.stat().st_size == 0

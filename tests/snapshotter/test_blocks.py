@@ -84,9 +84,14 @@ def test_block_sizes_that_no_map_can_hold_are_refused() -> None:
 # ---------------------------------------------------------------- frames
 
 
-def examined(data: bytes, before: list[bytes], block_size: int = PAGE) -> blocks.Examined:
+def looked_at(data: bytes, before: list[bytes], block_size: int = PAGE) -> blocks.Look:
     window = Window(10, -(-len(data) // block_size), 0, len(data))
-    return blocks.examine(window, data, block_size, before, Digester("blake3"), Sealer())
+    return blocks.look(window, data, block_size, before, Digester("blake3"))
+
+
+def frames_made(data: bytes, before: list[bytes], block_size: int = PAGE) -> list[blocks.Frame]:
+    seen = looked_at(data, before, block_size)
+    return list(blocks.frames(seen, Sealer().seal(seen.pieces), block_size, Digester("blake3")))
 
 
 def digests(data: bytes, block_size: int = PAGE) -> list[bytes]:
@@ -96,11 +101,11 @@ def digests(data: bytes, block_size: int = PAGE) -> list[bytes]:
 def test_unchanged_blocks_make_no_frames() -> None:
     data = random.Random(1).randbytes(8 * PAGE)
 
-    assert examined(data, digests(data)).frames == ()
+    assert frames_made(data, digests(data)) == []
 
 
 def test_neighbouring_changed_pages_share_a_frame_of_64_kib() -> None:
-    frames = examined(random.Random(1).randbytes(40 * PAGE), []).frames
+    frames = frames_made(random.Random(1).randbytes(40 * PAGE), [])
 
     assert [(frame.first, frame.count) for frame in frames] == [(10, 16), (26, 16), (42, 8)]
     assert frames[0].raw == 16 * PAGE
@@ -111,28 +116,28 @@ def test_a_page_in_between_that_did_not_change_parts_frames() -> None:
     before = [bytes(32)] * 5
     before[2] = digests(data)[2]
 
-    assert [(f.first, f.count) for f in examined(data, before).frames] == [(10, 2), (13, 2)]
+    assert [(f.first, f.count) for f in frames_made(data, before)] == [(10, 2), (13, 2)]
 
 
 def test_a_large_block_is_a_frame_of_its_own() -> None:
     data = random.Random(1).randbytes(3 * BIG)
 
-    assert [frame.count for frame in examined(data, [], BIG).frames] == [1, 1, 1]
+    assert [frame.count for frame in frames_made(data, [], BIG)] == [1, 1, 1]
 
 
 def test_what_does_not_compress_is_stored_raw() -> None:
     noise, text = random.Random(1).randbytes(PAGE), b"abcd" * 1024
 
-    assert examined(noise, []).frames[0].codec == RAW
-    assert examined(noise, []).frames[0].stored == noise
-    assert examined(text, []).frames[0].codec == ZSTD
-    assert len(examined(text, []).frames[0].stored) < 100
+    assert frames_made(noise, [])[0].codec == RAW
+    assert frames_made(noise, [])[0].stored == noise
+    assert frames_made(text, [])[0].codec == ZSTD
+    assert len(frames_made(text, [])[0].stored) < 100
 
 
 def test_a_short_last_block_has_the_digest_of_its_own_bytes() -> None:
     data = random.Random(1).randbytes(PAGE + 5)
 
-    assert examined(data, []).digests == digests(data)
+    assert looked_at(data, []).digests == digests(data)
 
 
 # ---------------------------------------------------------------- segments

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from snapshotter.errors import Corrupt
 from snapshotter.format import BLOCK_LIMIT, DATA, RAW, ZSTD, MapEntry
-from snapshotter.frames import Sealer, block_in_frame, open_frame
+from snapshotter.frames import Piece, Sealer, block_in_frame, open_frame
 
 TEXT = b"control plane " * 1000
 
@@ -19,17 +19,26 @@ def entry_for(plain: bytes, how: int, stored: bytes, **changes: Any) -> MapEntry
     return MapEntry(DATA, how, 0, 0, 0, len(stored), len(plain), bytes(32))._replace(**changes)
 
 
-@given(st.binary(min_size=1, max_size=5000))
-def test_what_was_sealed_opens_to_the_same(plain: bytes) -> None:
-    codec, stored = Sealer().seal(plain)
+def sealed(plain: bytes, *, is_shared: bool = False) -> tuple[int, bytes]:
+    (only,) = Sealer().seal([Piece(plain, is_shared)])
+    return only
 
-    assert open_frame(entry_for(plain, codec, stored), stored) == plain
+
+@given(st.lists(st.tuples(st.binary(min_size=1, max_size=5000), st.booleans()), max_size=20))
+def test_what_was_sealed_opens_to_the_same(given_: list[tuple[bytes, bool]]) -> None:
+    pieces = [Piece(memoryview(plain), is_shared) for plain, is_shared in given_]
+    frames = Sealer().seal(pieces)
+
+    assert [
+        open_frame(entry_for(plain, codec, stored), stored)
+        for (plain, _), (codec, stored) in zip(given_, frames, strict=True)
+    ] == [plain for plain, _ in given_]
 
 
 def test_a_small_gain_is_not_worth_a_codec() -> None:
     plain = random.Random(1).randbytes(64_000) + bytes(1_500)
 
-    assert Sealer().seal(plain) == (RAW, plain)
+    assert sealed(plain) == (RAW, plain)
 
 
 def test_a_frame_that_announces_another_length_is_refused_before_it_is_opened() -> None:
@@ -52,7 +61,7 @@ def test_bytes_that_are_no_frame_are_refused() -> None:
 
 
 def test_a_cut_frame_is_refused() -> None:
-    _, stored = Sealer().seal(TEXT)
+    _, stored = sealed(TEXT)
 
     with pytest.raises(Corrupt):
         open_frame(entry_for(TEXT, ZSTD, stored[:-5]), stored[:-5])
@@ -61,7 +70,7 @@ def test_a_cut_frame_is_refused() -> None:
 
 
 def test_a_frame_of_several_blocks_carries_a_checksum_of_what_it_was_made_of() -> None:
-    codec, stored = Sealer().seal(TEXT, is_shared=True)
+    codec, stored = sealed(TEXT, is_shared=True)
     assert open_frame(entry_for(TEXT, codec, stored), stored) == TEXT
 
     for at in range(len(stored) - 4, len(stored)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +71,11 @@ def node(server: DynamoDBLocal, table: Table, home: Path) -> Iterator[Running]:
 
 
 # ---------------------------------------------------------------- admin
+
+
+def test_dynamodb_local_threads_of_a_node_take_short_turns(node: Running) -> None:
+    assert node.admin.get("/health").text == "ok"
+    assert sys.getswitchinterval() < 0.001
 
 
 def test_dynamodb_local_a_node_is_alive_and_says_why_it_is_not_ready(
