@@ -7,7 +7,7 @@ before anything is allocated: decompression is bounded by the map, not by the st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import zstandard
@@ -51,16 +51,21 @@ class Sealer:
             chosen = [at for at, piece in enumerate(pieces) if piece.is_shared == is_shared]
             if not chosen:
                 continue
-            packed = compressor.multi_compress_to_buffer([pieces[at].plain for at in chosen])
-            for number, at in enumerate(chosen):
-                sealed[at] = _kept(pieces[at].plain, packed[number])
+            packed = _packed(compressor, [pieces[at].plain for at in chosen])
+            for at, one in zip(chosen, packed, strict=True):
+                plain = pieces[at].plain
+                is_worth_it = len(one) <= len(plain) * _WORTH_IT
+                sealed[at] = (ZSTD, one) if is_worth_it else (RAW, bytes(plain))
         return sealed
 
 
-def _kept(plain: bytes | memoryview, packed: zstandard.BufferSegment) -> tuple[int, bytes]:
-    if len(packed) > len(plain) * _WORTH_IT:
-        return RAW, bytes(plain)
-    return ZSTD, packed.tobytes()
+def _packed(
+    compressor: zstandard.ZstdCompressor, plains: list[bytes | memoryview]
+) -> Iterator[bytes]:
+    if "multi_compress_to_buffer" not in zstandard.backend_features:
+        return map(compressor.compress, plains)  # built against a system's own zstd
+    made = compressor.multi_compress_to_buffer(plains)  # type: ignore[arg-type]  # any buffers
+    return (made[at].tobytes() for at in range(len(made)))
 
 
 class Opener:

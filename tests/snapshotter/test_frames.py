@@ -13,6 +13,7 @@ from snapshotter.format import BLOCK_LIMIT, DATA, RAW, ZSTD, MapEntry
 from snapshotter.frames import Piece, Sealer, block_in_frame, open_frame
 
 TEXT = b"control plane " * 1000
+_COMPRESSOR = zstandard.ZstdCompressor
 
 
 def entry_for(plain: bytes, how: int, stored: bytes, **changes: Any) -> MapEntry:
@@ -33,6 +34,29 @@ def test_what_was_sealed_opens_to_the_same(given_: list[tuple[bytes, bool]]) -> 
         open_frame(entry_for(plain, codec, stored), stored)
         for (plain, _), (codec, stored) in zip(given_, frames, strict=True)
     ] == [plain for plain, _ in given_]
+
+
+def test_a_zstd_that_takes_one_piece_by_a_call_makes_the_same_frames(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    noise = random.Random(1).randbytes(4096)
+    pieces = [Piece(TEXT), Piece(noise, is_shared=True), Piece(TEXT * 2, is_shared=True)]
+    frames = Sealer().seal(pieces)
+
+    monkeypatch.setattr(zstandard, "backend_features", frozenset())
+    monkeypatch.setattr(zstandard, "ZstdCompressor", Single)
+
+    assert Sealer().seal(pieces) == frames
+
+
+class Single:
+    """A compressor as it is where zstd is the system's own."""
+
+    def __init__(self, **options: Any) -> None:
+        self._compressor = _COMPRESSOR(**options)
+
+    def compress(self, plain: bytes) -> bytes:
+        return self._compressor.compress(plain)
 
 
 def test_a_small_gain_is_not_worth_a_codec() -> None:
