@@ -24,7 +24,7 @@ from snapshotter.digest import Digester, root, segment_digests
 from snapshotter.errors import Corrupt
 from snapshotter.finder import Mark
 from snapshotter.format import ENTRY_BYTES, DigestAlgorithm, FramePlace, PartName
-from snapshotter.frames import Piece, Sealer
+from snapshotter.frames import Sealer
 from snapshotter.packs import PackWriter
 
 _WORKERS = 2
@@ -156,7 +156,7 @@ def _pipeline(
                         for one, data in zip(batch, _read(part, batch), strict=True)
                     ]
                     pieces = [piece for seen in looks for piece in seen.pieces]
-                    waiting.append((looks, pool.submit(_sealed, pieces)))
+                    waiting.append((looks, pool.submit(Sealer().seal, pieces)))
                 if not waiting:
                     return
                 looks, job = waiting.popleft()
@@ -168,10 +168,6 @@ def _pipeline(
         finally:
             for _, job in waiting:
                 job.cancel()
-
-
-def _sealed(pieces: list[Piece]) -> list[tuple[int, bytes]]:
-    return Sealer().seal(pieces)
 
 
 def _batches(windows: Iterator[Window]) -> Iterator[list[Window]]:
